@@ -1,0 +1,141 @@
+"""Every way a request or a model can fail: one root, one class for each cause.
+
+A class carries the number of the EdgeBoard contract and its HTTP status; the
+dialects turn it into their own form. Classes cross from a worker to the daemon
+by their name (`edged.wire.Failure`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Dict, Optional, Type
+
+
+class EdgedError(Exception):
+    """The root. `str(error)` is the message a client reads.
+
+    `retry_after` is in seconds, None where trying again would not help.
+    """
+
+    code: ClassVar[int] = 336000
+    http_status: ClassVar[int] = 500
+    when: ClassVar[str] = "internal error"
+
+    def __init__(self, message: str = "", retry_after: Optional[float] = None) -> None:
+        super().__init__(message or self.when)
+        self.retry_after = retry_after
+
+
+class InvalidArgument(EdgedError):
+    code, http_status = 336001, 400
+    when = "a query value, a field or `mids` is not what it should be"
+
+
+class NotJson(EdgedError):
+    code, http_status = 336002, 400
+    when = "the body is not valid JSON"
+
+
+class BadBase64(EdgedError):
+    code, http_status = 336003, 400
+    when = "the base64 does not decode"
+
+
+class BodyTooLarge(EdgedError):
+    code, http_status = 336004, 413
+    when = "the body is over the limit in bytes"
+
+
+class ImageTooLarge(EdgedError):
+    code, http_status = 336004, 400
+    when = "the image is over the limit in pixels"
+
+
+class BadImage(EdgedError):
+    code, http_status = 336005, 400
+    when = "the image does not decode"
+
+
+class ImageMissing(EdgedError):
+    code, http_status = 336006, 400
+    when = "the image field or the body is missing"
+
+
+class BadMid(EdgedError):
+    code, http_status = 2001, 400
+    when = "mid is missing or not a number"
+
+
+class UnknownModel(EdgedError):
+    code, http_status = 2002, 404
+    when = "no model has this mid"
+
+
+class ModelUnavailable(EdgedError):
+    code, http_status = 336100, 503
+    when = "the model is loading, failed or restarting"
+
+
+class Stopping(EdgedError):
+    code, http_status = 336100, 503
+    when = "the daemon is stopping"
+
+
+class QueueFull(EdgedError):
+    code, http_status = 336100, 429
+    when = "the model's queue is full, or the wait in it would pass the deadline"
+
+
+class DeadlinePassed(EdgedError):
+    code, http_status = 336101, 504
+    when = "the deadline passed before the model answered"
+
+
+class NoRoute(EdgedError):
+    code, http_status = 3, 404
+    when = "no such route"
+
+
+class WrongMethod(EdgedError):
+    code, http_status = 3, 405
+    when = "the route does not take this method"
+
+
+class PoisonImage(EdgedError):
+    code, http_status = 336000, 500
+    when = "this image has crashed the model twice and is refused"
+
+
+class WorkerDied(EdgedError):
+    code, http_status = 336000, 500
+    when = "the model's process died with the request, again and again"
+
+
+class BadOutput(EdgedError):
+    code, http_status = 336000, 500
+    when = "the model's output is not usable: NaN, infinite or of another shape"
+
+
+class EngineError(EdgedError):
+    code, http_status = 336000, 500
+    when = "the engine cannot load or run the model"
+
+
+class ModelFolderError(EdgedError):
+    code, http_status = 336000, 500
+    when = "a model's folder cannot be served"
+
+
+class ConfigError(EdgedError):
+    code, http_status = 336000, 500
+    when = "a setting is unknown or wrong"
+
+
+def _table(root: Type[EdgedError]) -> Dict[str, Type[EdgedError]]:
+    table = {root.__name__: root}
+    for child in root.__subclasses__():
+        table.update(_table(child))
+    return table
+
+
+ERRORS: Dict[str, Type[EdgedError]] = _table(EdgedError)
+"""Class name -> class, for the wire, the documentation and the tests."""

@@ -1,0 +1,127 @@
+"""Format, size and EXIF orientation of a picture, from its header alone.
+
+The daemon refuses bombs by it before any decoder sees them; the worker turns a
+JPEG by it. Nothing here decodes a pixel.
+
+Sources: ITU-T T.81 (JPEG markers), PNG specification 3rd edition, WebP container
+specification (RFC 9649), BITMAPINFOHEADER, EXIF 2.32 (orientation, tag 0x0112).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Tuple
+
+from edged.errors import BadImage
+
+# Start-of-frame markers; C4 (DHT), C8 (JPG) and CC (DAC) lie between them.
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Markers that stand alone, without a length: TEM, RST0-7, SOI.
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+
+
+class ImageHeader(NamedTuple):
+    """`width` and `height` are in pixels as stored, before `orientation` (1-8) is applied."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+
+
+def read_header(data: bytes) -> ImageHeader:
+    """Raises BadImage when `data` is not a JPEG, PNG, BMP or WebP with a whole header."""
+    try:
+        if data[:2] == b"\xff\xd8":
+            header = _jpeg(data)
+        elif data[:8] == b"\x89PNG\r\n\x1a\n":
+            header = _png(data)
+        elif data[:2] == b"BM":
+            header = _bmp(data)
+        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            header = _webp(data)
+        else:
+            raise BadImage("the image is not a JPEG, PNG, BMP or WebP file")
+    except (struct.error, IndexError):
+        raise BadImage("the image's header is cut short") from None
+    if header.width < 1 or header.height < 1:
+        raise BadImage(f"the image's size is {header.width} x {header.height}")
+    return header
+
+
+def _jpeg(data: bytes) -> ImageHeader:
+    orientation = 1
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            raise BadImage("the JPEG's markers are broken")
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _ALONE:
+            at += 2
+            continue
+        if marker in (0xD9, 0xDA):
+            raise BadImage("the JPEG has no frame before its first scan")
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if length < 2:
+            raise BadImage("the JPEG's markers are broken")
+        if marker in _SOF:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return ImageHeader("jpeg", width, height, orientation)
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            orientation = _exif_orientation(data[at + 10 : at + 2 + length])
+        at += 2 + length
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """1 for anything that is not a clear orientation: a broken EXIF spoils no picture."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (ifd,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, ifd)
+        for entry in range(count):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, ifd + 2 + 12 * entry)
+            if tag == 0x0112:
+                return value if kind == 3 and 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _png(data: bytes) -> ImageHeader:
+    if data[12:16] != b"IHDR":
+        raise BadImage("the PNG does not begin with its header chunk")
+    width, height = struct.unpack_from(">II", data, 16)
+    return ImageHeader("png", width, height, 1)
+
+
+def _bmp(data: bytes) -> ImageHeader:
+    (size,) = struct.unpack_from("<I", data, 14)
+    if size == 12:  # BITMAPCOREHEADER
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return ImageHeader("bmp", width, abs(height), 1)  # a negative height: rows from the top
+
+
+def _webp(data: bytes) -> ImageHeader:
+    chunk = data[12:16]
+    if chunk == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return ImageHeader("webp", width & 0x3FFF, height & 0x3FFF, 1)
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return ImageHeader("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 1)
+    if chunk == b"VP8X":
+        width, height = _uint24(data, 24), _uint24(data, 27)
+        return ImageHeader("webp", width + 1, height + 1, 1)
+    raise BadImage("the WebP does not begin with a picture chunk")
+
+
+def _uint24(data: bytes, at: int) -> int:
+    parts: Tuple[int, int] = struct.unpack_from("<HB", data, at)
+    return parts[0] | parts[1] << 16

@@ -1,0 +1,130 @@
+"""The frames between the daemon and its model processes: the only bridge.
+
+A frame is two little-endian uint32 (length of the message, length of the payload),
+the message in msgpack, then the payload as raw bytes: a picture travels as it came,
+never copied into the message.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import List, Optional, Tuple, Union
+
+import msgspec
+
+from edged.registry.spec import ModelSpec
+from edged.results import Result, Stages
+
+_LENGTHS = struct.Struct("<II")
+LENGTHS_SIZE = _LENGTHS.size
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """The first frame to a worker. `cache` is the folder of converted models.
+
+    `threads` is what the engine may use; `memory_limit` is the worker's own rlimit
+    on private memory, in bytes.
+    """
+
+    spec: ModelSpec
+    cache: str
+    threads: int
+    memory_limit: int
+
+
+class Infer(msgspec.Struct, tag=True, frozen=True):
+    """One picture (the payload). `show` asks for the drawn picture too."""
+
+    id: int
+    show: bool
+    top: int
+
+
+class TensorInfo(msgspec.Struct, frozen=True):
+    """Shape is empty where the engine does not say it before a run."""
+
+    name: str
+    shape: Tuple[int, ...]
+    dtype: str
+
+
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """The model has run once on a blank picture; `notes` are remarks for its owner."""
+
+    inputs: List[TensorInfo]
+    outputs: List[TensorInfo]
+    notes: List[str]
+
+
+class Running(msgspec.Struct, tag=True, frozen=True):
+    """The engine begins with request `id`: the clock of `run_timeout` starts."""
+
+    id: int
+
+
+class Answer(msgspec.Struct, tag=True, frozen=True):
+    """The result of one picture; the drawn JPEG is the payload. `rss` is in bytes."""
+
+    id: int
+    results: List[Result]
+    width: int
+    height: int
+    stages: Stages
+    rss: int
+
+
+class Failure(msgspec.Struct, tag=True, frozen=True):
+    """An error by its class name in `edged.errors`. `id` is None for a failed load."""
+
+    id: Optional[int]
+    error: str
+    message: str
+
+
+ToWorker = Union[Load, Infer]
+FromWorker = Union[Loaded, Running, Answer, Failure]
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
+
+
+def encode(message: Union[ToWorker, FromWorker], payload_size: int = 0) -> bytes:
+    """The frame up to its payload of `payload_size` bytes, which the caller sends next."""
+    body = _encoder.encode(message)
+    return _LENGTHS.pack(len(body), payload_size) + body
+
+
+def decode_lengths(prefix: bytes) -> Tuple[int, int]:
+    """(message length, payload length) from the first `LENGTHS_SIZE` bytes of a frame."""
+    message, payload = _LENGTHS.unpack(prefix)
+    return message, payload
+
+
+def decode_from_worker(body: bytes) -> FromWorker:
+    return _from_worker.decode(body)
+
+
+def receive(channel: socket.socket) -> Tuple[ToWorker, bytearray]:
+    """The worker's side: blocks for one whole frame. Raises EOFError when the daemon has gone."""
+    message, payload = decode_lengths(_receive_exactly(channel, LENGTHS_SIZE))
+    return _to_worker.decode(_receive_exactly(channel, message)), _receive_exactly(channel, payload)
+
+
+def send(channel: socket.socket, message: FromWorker, payload: bytes = b"") -> None:
+    """The worker's side: blocks until the frame is handed to the kernel."""
+    channel.sendall(encode(message, len(payload)))
+    if payload:
+        channel.sendall(payload)
+
+
+def _receive_exactly(channel: socket.socket, size: int) -> bytearray:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = channel.recv_into(view)
+        if count == 0:
+            raise EOFError
+        view = view[count:]
+    return buffer
