@@ -6,10 +6,9 @@ evaluated at run time (msgspec), so they keep to what Python 3.8 knows.
 
 from __future__ import annotations
 
-from typing import Optional, Tuple, Union
+from typing import Literal, Optional, Tuple, Union
 
 import msgspec
-from typing_extensions import Literal
 
 Interp = Literal["nearest", "linear", "cubic", "area", "lanczos"]
 Color = Literal["RGB", "BGR"]
