@@ -10,7 +10,7 @@ specification (RFC 9649), BITMAPINFOHEADER, EXIF 2.32 (orientation, tag 0x0112).
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
 
 from edged.errors import BadImage
 
@@ -18,6 +18,9 @@ from edged.errors import BadImage
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers that stand alone, without a length: TEM, RST0-7, SOI.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+
+
+Data = Union[bytes, bytearray]
 
 
 class ImageHeader(NamedTuple):
@@ -29,7 +32,7 @@ class ImageHeader(NamedTuple):
     orientation: int
 
 
-def read_header(data: bytes) -> ImageHeader:
+def read_header(data: Data) -> ImageHeader:
     """Raises BadImage when `data` is not a JPEG, PNG, BMP or WebP with a whole header."""
     try:
         if data[:2] == b"\xff\xd8":
@@ -49,7 +52,7 @@ def read_header(data: bytes) -> ImageHeader:
     return header
 
 
-def _jpeg(data: bytes) -> ImageHeader:
+def _jpeg(data: Data) -> ImageHeader:
     orientation = 1
     at = 2
     while True:
@@ -75,9 +78,9 @@ def _jpeg(data: bytes) -> ImageHeader:
         at += 2 + length
 
 
-def _exif_orientation(tiff: bytes) -> int:
+def _exif_orientation(tiff: Data) -> int:
     """1 for anything that is not a clear orientation: a broken EXIF spoils no picture."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
     if order is None:
         return 1
     try:
@@ -92,14 +95,14 @@ def _exif_orientation(tiff: bytes) -> int:
     return 1
 
 
-def _png(data: bytes) -> ImageHeader:
+def _png(data: Data) -> ImageHeader:
     if data[12:16] != b"IHDR":
         raise BadImage("the PNG does not begin with its header chunk")
     width, height = struct.unpack_from(">II", data, 16)
     return ImageHeader("png", width, height, 1)
 
 
-def _bmp(data: bytes) -> ImageHeader:
+def _bmp(data: Data) -> ImageHeader:
     (size,) = struct.unpack_from("<I", data, 14)
     if size == 12:  # BITMAPCOREHEADER
         width, height = struct.unpack_from("<HH", data, 18)
@@ -108,7 +111,7 @@ def _bmp(data: bytes) -> ImageHeader:
     return ImageHeader("bmp", width, abs(height), 1)  # a negative height: rows from the top
 
 
-def _webp(data: bytes) -> ImageHeader:
+def _webp(data: Data) -> ImageHeader:
     chunk = data[12:16]
     if chunk == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
@@ -122,6 +125,6 @@ def _webp(data: bytes) -> ImageHeader:
     raise BadImage("the WebP does not begin with a picture chunk")
 
 
-def _uint24(data: bytes, at: int) -> int:
+def _uint24(data: Data, at: int) -> int:
     parts: Tuple[int, int] = struct.unpack_from("<HB", data, at)
     return parts[0] | parts[1] << 16

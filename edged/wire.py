@@ -19,6 +19,9 @@ from edged.results import Result, Stages
 _LENGTHS = struct.Struct("<II")
 LENGTHS_SIZE = _LENGTHS.size
 
+EXIT_MEMORY = 77
+"""A worker's exit status when a request needed more memory than its rlimit allows."""
+
 
 class Load(msgspec.Struct, tag=True, frozen=True):
     """The first frame to a worker. `cache` is the folder of converted models.
@@ -50,11 +53,9 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model has run once on a blank picture; `notes` are remarks for its owner."""
+    """The model is loaded and has run once on a blank picture."""
 
     inputs: List[TensorInfo]
-    outputs: List[TensorInfo]
-    notes: List[str]
 
 
 class Running(msgspec.Struct, tag=True, frozen=True):
@@ -82,12 +83,48 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
     message: str
 
 
+class Spawn(msgspec.Struct, tag=True, frozen=True):
+    """Daemon to zygote: fork a worker; `id` comes back with it."""
+
+    id: int
+
+
+class Kill(msgspec.Struct, tag=True, frozen=True):
+    """Daemon to zygote: SIGKILL to a worker, if it has not been reaped yet."""
+
+    pid: int
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """Zygote to daemon: everything is imported."""
+
+
+class Spawned(msgspec.Struct, tag=True, frozen=True):
+    """Zygote to daemon, with two descriptors: the worker's channel, the end of its stderr."""
+
+    id: int
+    pid: int
+
+
+class Exited(msgspec.Struct, tag=True, frozen=True):
+    """Zygote to daemon: `status` is a negative signal number or an exit status."""
+
+    pid: int
+    status: int
+
+
+ToZygote = Union[Spawn, Kill]
+FromZygote = Union[Ready, Spawned, Exited]
+"""These travel as packets of their own (SOCK_SEQPACKET), without a frame."""
+
 ToWorker = Union[Load, Infer]
 FromWorker = Union[Loaded, Running, Answer, Failure]
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)
+_to_zygote = msgspec.msgpack.Decoder(ToZygote)
+_from_zygote = msgspec.msgpack.Decoder(FromZygote)
 
 
 def encode(message: Union[ToWorker, FromWorker], payload_size: int = 0) -> bytes:
@@ -96,14 +133,29 @@ def encode(message: Union[ToWorker, FromWorker], payload_size: int = 0) -> bytes
     return _LENGTHS.pack(len(body), payload_size) + body
 
 
-def decode_lengths(prefix: bytes) -> Tuple[int, int]:
+def decode_lengths(prefix: Union[bytes, bytearray]) -> Tuple[int, int]:
     """(message length, payload length) from the first `LENGTHS_SIZE` bytes of a frame."""
     message, payload = _LENGTHS.unpack(prefix)
     return message, payload
 
 
 def decode_from_worker(body: bytes) -> FromWorker:
-    return _from_worker.decode(body)
+    message: FromWorker = _from_worker.decode(body)
+    return message
+
+
+def encode_packet(message: Union[ToZygote, FromZygote]) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_to_zygote(packet: bytes) -> ToZygote:
+    message: ToZygote = _to_zygote.decode(packet)
+    return message
+
+
+def decode_from_zygote(packet: bytes) -> FromZygote:
+    message: FromZygote = _from_zygote.decode(packet)
+    return message
 
 
 def receive(channel: socket.socket) -> Tuple[ToWorker, bytearray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Dict, List, Sequence
 
 import numpy as np
@@ -33,3 +34,9 @@ def load_engine(spec: ModelSpec, cache: str, threads: int) -> Engine:
     from edged.worker.engines import paddlelite
 
     return paddlelite.load(spec, cache, threads)
+
+
+def warm() -> None:
+    """Imports the libraries of the engines once, in the process that workers are forked from."""
+    with suppress(ImportError):
+        import paddlelite.lite  # noqa: F401

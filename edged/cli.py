@@ -1,0 +1,239 @@
+"""The commands: each reads its arguments, calls the house and prints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, TypeVar
+
+import click
+import msgspec
+
+import edged
+from edged import client, config
+from edged.config import Settings, load_settings
+from edged.daemon import app, single
+from edged.daemon.ops import model_info
+from edged.errors import EdgedError, ModelUnavailable, UnknownModel
+from edged.registry.registry import Entry, scan
+from edged.registry.registry import _look as look
+from edged.registry.sample import read_sample
+from edged.results import Result
+
+Command = TypeVar("Command", bound=Callable[..., None])
+Answer = TypeVar("Answer")
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script: an EdgedError is one line and exit status 1, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except EdgedError as error:
+        click.echo(f"edged: {error}", err=True)
+        sys.exit(1)
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """`--config`, and a flag for each of the settings `names`."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            text = f"{config.describe(name)}  [default: {config.default(name)}]"
+            command = click.option(f"--{name.replace('_', '-')}", name, help=text)(command)
+        return click.option("--config", "file", help="YAML file of settings.")(command)
+
+    return decorate
+
+
+def _settings(file: Optional[str], flags: Dict[str, Any]) -> Settings:
+    given = {name: value for name, value in flags.items() if value is not None}
+    return load_settings(file, os.environ, given)
+
+
+def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _json(content: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(edged.__version__)
+def cli() -> None:
+    """Serves Paddle models behind the EdgeBoard HTTP API."""
+
+
+@cli.command()
+@settings_options(*config.FIELDS)
+def serve(file: Optional[str], **flags: Any) -> None:
+    """Serve the models of a folder until SIGTERM or Ctrl-C."""
+    settings = _settings(file, flags)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    _run(app.run(settings, _announce))
+
+
+def _announce(daemon: app.Daemon) -> None:
+    infos = [model_info(served) for served in daemon.service.models]
+    click.echo(f"edged {edged.__version__} on {daemon.url}")
+    rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
+    _table(["mid", "name", "task", "state", ""], rows)
+    for served, info in zip(daemon.service.models, infos):
+        if info.state == "ready":
+            click.echo(f"Try:\n  {_curl(daemon.url, info.mid, served.entry)}")
+            return
+    click.echo("No model is ready.")
+
+
+def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
+    sample = Path(entry.spec.folder, "sample.jpg") if entry.spec else Path()
+    picture = os.path.relpath(sample) if sample.is_file() else "picture.jpg"
+    return f"curl --data-binary @{picture} '{url}/api/model/service/binary?mid={mid}'"
+
+
+@cli.command()
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--mid", type=int, required=True, help="Number of the model.")
+@click.option("--url", help="A running daemon's URL; without it the model is loaded here.")
+@click.option(
+    "--show",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the drawn picture to this file (JPEG).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options("models", "state")
+def predict(
+    image: Path,
+    mid: int,
+    url: Optional[str],
+    show: Optional[Path],
+    as_json: bool,
+    file: Optional[str],
+    **flags: Any,
+) -> None:
+    """What a model sees in the picture IMAGE."""
+    content = image.read_bytes()
+    results: Sequence[Result]
+    if url is not None:
+        results, picture = _run(client.predict(url, mid, content, show is not None))
+    else:
+        settings = _settings(file, flags)
+        entry = _find(mid, scan(Path(settings.models), Path(settings.state)))
+        prediction = _run(single.predict(entry, settings, content, show is not None))
+        results, picture = prediction.results, prediction.picture
+    if show is not None:
+        show.write_bytes(picture)
+    if as_json:
+        _json({"result": results})
+    else:
+        _table(["label", "score", "left", "top", "width", "height"], map(_result_row, results))
+
+
+def _find(mid: int, entries: Sequence[Entry]) -> Entry:
+    for entry in entries:
+        if entry.mid == mid:
+            return entry
+    there = ", ".join(f"{entry.mid} ({entry.name})" for entry in entries) or "none"
+    raise UnknownModel(f"there is no model with mid {mid}; there are: {there}")
+
+
+def _result_row(result: Result) -> List[str]:
+    box = result.location
+    pixels = (box.left, box.top, box.width, box.height)
+    return [result.label, f"{result.score:.3f}", *(f"{value:.1f}" for value in pixels)]
+
+
+@cli.group()
+def models() -> None:
+    """The models in a folder."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options("models", "state")
+def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
+    """What is in the models' folder, read but not loaded."""
+    settings = _settings(file, flags)
+    entries = scan(Path(settings.models), Path(settings.state))
+    if as_json:
+        _json(entries)
+        return
+    rows = [
+        [_mid(entry.mid), entry.name, *_described(entry), entry.reason or "ok"] for entry in entries
+    ]
+    _table(["mid", "name", "task", "input", "exporter", ""], rows)
+
+
+@models.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options("state")
+def check(path: Path, as_json: bool, file: Optional[str], **flags: Any) -> None:
+    """What is in the folder PATH, whether it can be served here, and if not, why."""
+    settings = _settings(file, flags)
+    entry = look(path)
+    reason = entry.reason or _run(_try(entry, settings))
+    if as_json:
+        _json({"entry": entry, "servable": not reason, "reason": reason})
+    else:
+        task, size, exporter = _described(entry)
+        click.echo(
+            f"{entry.name}: {task or 'unknown'}, input {size or '?'}, from {exporter or '?'}"
+        )
+        sample = "its sample agrees" if _has_golden(path) else "it has no sample to compare with"
+        click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")
+    if reason:
+        sys.exit(1)
+
+
+async def _try(entry: Entry, settings: Settings) -> str:
+    """Loads the model and runs its sample; the reason when that fails, else nothing."""
+    try:
+        async with single.single_model(entry, settings):
+            return ""
+    except ModelUnavailable as error:
+        return str(error)
+
+
+def _has_golden(folder: Path) -> bool:
+    sample = read_sample(folder)
+    return sample is not None and sample.expected is not None
+
+
+def _described(entry: Entry) -> List[str]:
+    if entry.spec is None:
+        return ["", "", entry.exporter or ""]
+    width, height = entry.spec.input_size
+    return [entry.spec.task, f"{width}x{height}", entry.spec.exporter]
+
+
+def _mid(mid: Optional[int]) -> str:
+    return "-" if mid is None else str(mid)
+
+
+def _table(head: Sequence[str], rows: Any) -> None:
+    lines = [list(head), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths))
+        click.echo("  ".join(cells).rstrip())

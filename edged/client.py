@@ -1,0 +1,41 @@
+"""A client of a running daemon, for the command line."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import aiohttp
+import msgspec
+
+from edged.errors import EdgedError
+from edged.results import Result
+
+
+class _Data(msgspec.Struct):
+    result: Tuple[Result, ...]
+    image: bytes = b""
+
+
+class _Reply(msgspec.Struct):
+    code: int
+    msg: str
+    data: _Data = msgspec.field(default_factory=lambda: _Data(()))
+
+
+async def predict(url: str, mid: int, image: bytes, show: bool) -> Tuple[Tuple[Result, ...], bytes]:
+    """The results, and the drawn JPEG if `show`. Raises EdgedError with what the daemon says."""
+    target = f"{url.rstrip('/')}/api/model/service/binary"
+    query = {"mid": str(mid), "show": str(int(show))}
+    headers = {"Accept": "application/msgpack", "Content-Type": "application/octet-stream"}
+    try:
+        async with aiohttp.ClientSession() as session, session.post(
+            target, params=query, data=image, headers=headers
+        ) as response:
+            reply = msgspec.msgpack.decode(await response.read(), type=_Reply)
+    except aiohttp.ClientError as error:
+        raise EdgedError(f"{url} does not answer: {error}") from None
+    except msgspec.DecodeError:
+        raise EdgedError(f"{url} is not an edged daemon") from None
+    if reply.code != 0:
+        raise EdgedError(f"{reply.msg} (code {reply.code})")
+    return reply.data.result, reply.data.image

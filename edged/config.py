@@ -1,0 +1,144 @@
+"""Settings: one frozen tree from defaults, file, environment and flags, in that order.
+
+Each setting is declared once, in `Settings`; the command line, `EDGED_*`, the
+documentation and its test read name, default, limits and help from there.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, Literal, Mapping, Optional
+
+import msgspec
+import yaml
+from msgspec import Meta
+from typing_extensions import Annotated
+
+from edged.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "EDGED_"
+
+
+def _default_state() -> str:
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "edged")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    host: Annotated[
+        str, Meta(min_length=1, description="Address to listen on; 0.0.0.0 is every one of them.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ] = 9876
+    models: Annotated[
+        str, Meta(min_length=1, description="Folder of the models, a folder for each.")
+    ] = "models"
+    state: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Folder for what must last: converted models, mids, poison pictures.",
+        ),
+    ] = msgspec.field(default_factory=_default_state)
+    deadline: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds from a request's arrival to its answer."),
+    ] = 10.0
+    run_timeout: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds one run of a model may take; then it is killed."),
+    ] = 10.0
+    queue: Annotated[
+        int, Meta(ge=1, le=10000, description="Requests that may wait for one model.")
+    ] = 32
+    max_body_mib: Annotated[
+        float, Meta(gt=0, le=1024, description="Largest body of a request, in MiB.")
+    ] = 16.0
+    max_megapixels: Annotated[
+        float, Meta(gt=0, le=1000, description="Largest picture, in millions of pixels.")
+    ] = 40.0
+    max_side: Annotated[
+        int, Meta(ge=1, le=65535, description="Longest side of a picture, in pixels.")
+    ] = 16384
+    max_mids: Annotated[
+        int, Meta(ge=1, le=1000, description="Models that one multipart request may name.")
+    ] = 16
+    top: Annotated[
+        int, Meta(ge=1, le=100000, description="Classes that a classifier answers, best first.")
+    ] = 5
+    memory_mib: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=1 << 20,
+            description="Memory of a model's process, in MiB: past it the process is replaced "
+            "between two requests, past twice that the request fails.",
+        ),
+    ] = 1024
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")
+    ] = "info"
+
+
+FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+
+
+def describe(name: str) -> str:
+    """The help text of a setting."""
+    (meta,) = (extra for extra in FIELDS[name].type.__metadata__ if isinstance(extra, Meta))
+    return meta.description or ""
+
+
+def default(name: str) -> Any:
+    """The value of a setting that nobody sets."""
+    field = FIELDS[name]
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+def load_settings(
+    file: Optional[str], environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> Settings:
+    """Raises ConfigError naming the source, the setting and what is wrong with it."""
+    values: Dict[str, Any] = {}
+    if file is not None:
+        values.update(_checked(_read(file), file, strict=True))
+    from_environment = {
+        name[len(ENVIRONMENT_PREFIX) :].lower(): value
+        for name, value in environment.items()
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
+    values.update(_checked(from_environment, "the environment (EDGED_*)", strict=False))
+    values.update(_checked(flags, "the command line", strict=False))
+    return Settings(**values)
+
+
+def _read(file: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: settings are `name: value` lines")
+    return content
+
+
+def _checked(values: Mapping[str, Any], source: str, strict: bool) -> Mapping[str, Any]:
+    """`strict`: types as they stand; else numbers may come as text."""
+    checked = {}
+    for name, value in values.items():
+        if name not in FIELDS:
+            known = ", ".join(FIELDS)
+            raise ConfigError(f"{source}: there is no setting {name!r}; there are: {known}")
+        try:
+            checked[name] = msgspec.convert(value, FIELDS[name].type, strict=strict)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{source}: {name}: {error}") from None
+    return checked

@@ -1,0 +1,156 @@
+"""Where the parts meet: models found, workers started, routes served, everything ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Awaitable, Callable, List
+
+from aiohttp import web
+
+from edged import wire
+from edged.config import Settings
+from edged.daemon import capacity
+from edged.daemon.dialects import edgeboard
+from edged.daemon.ops import Ops
+from edged.daemon.poison import Poison
+from edged.daemon.pool import Limits, Pool
+from edged.daemon.service import Served, Service
+from edged.daemon.zygote import Zygote
+from edged.errors import ConfigError, EdgedError, NoRoute, WrongMethod
+from edged.registry.registry import Entry, scan
+from edged.registry.sample import read_sample
+from edged.registry.spec import ModelSpec
+
+_log = logging.getLogger(__name__)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def open_pool(spec: ModelSpec, models: int, settings: Settings, zygote: Zygote) -> Pool:
+    """The workers of a model, one of `models`; they are not started yet."""
+    loop = asyncio.get_running_loop()
+    share = await loop.run_in_executor(None, capacity.share_of, spec, models)
+    sample = await loop.run_in_executor(None, read_sample, Path(spec.folder))
+    state = Path(settings.state)
+    memory = settings.memory_mib << 20
+    load = wire.Load(spec, str(state / "converted"), share.threads, 2 * memory)
+    limits = Limits(share.instances, settings.queue, settings.run_timeout, memory, settings.top)
+    poison = Poison(state / "poison" / str(spec.mid))
+    return Pool(spec.name, load, limits, zygote, poison, sample)
+
+
+async def open_service(settings: Settings, zygote: Zygote) -> Service:
+    """Finds the models; none is started. Raises ConfigError when there is no such folder."""
+    loop = asyncio.get_running_loop()
+    entries: List[Entry] = await loop.run_in_executor(
+        None, scan, Path(settings.models), Path(settings.state)
+    )
+    count = sum(entry.spec is not None for entry in entries)
+    served = []
+    for entry in entries:
+        pool = await open_pool(entry.spec, count, settings, zygote) if entry.spec else None
+        served.append(Served(entry, pool))
+    return Service(served, settings)
+
+
+def make_app(service: Service, settings: Settings) -> web.Application:
+    app = web.Application(middlewares=[_errors])
+    app.add_routes(edgeboard.EdgeBoard(service, settings).routes())
+    app.add_routes(Ops(service).routes())
+    return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except EdgedError as error:
+        return edgeboard.error_response(request, error)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        response = edgeboard.error_response(
+            request, WrongMethod(f"{request.path} takes {allowed}, not {request.method}")
+        )
+        response.headers["Allow"] = allowed
+        return response
+    except web.HTTPNotFound:
+        return edgeboard.error_response(request, NoRoute(f"there is no route {request.path}"))
+    except Exception:
+        _log.exception("%s %s", request.method, request.path)
+        return edgeboard.error_response(request, EdgedError())
+
+
+class Daemon:
+    """The running whole: `start`, then `stop`, on the main thread's loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._zygote = Zygote()
+        self._loading: List[asyncio.Task[None]] = []
+        self.service: Service
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listens at once; models load behind it. Raises ConfigError when it cannot."""
+        settings = self._settings
+        self.service = await open_service(settings, self._zygote)
+        app = make_app(self.service, settings)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,
+            shutdown_timeout=settings.deadline + 1,
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{settings.host}:{settings.port}"
+            raise ConfigError(f"cannot listen on {where}: {error.strerror}") from None
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        loop = asyncio.get_running_loop()
+        self._loading = [
+            loop.create_task(served.pool.start()) for served in self.service.models if served.pool
+        ]
+
+    async def loaded(self) -> None:
+        """Waits until every model is ready or failed."""
+        await asyncio.gather(*self._loading)
+
+    async def stop(self) -> None:
+        """Refuses what is new, answers what was accepted, ends the workers."""
+        self.service.stopping = True
+        await self._runner.cleanup()
+        for task in self._loading:
+            task.cancel()
+        await asyncio.gather(*self._loading, return_exceptions=True)
+        pools = [served.pool for served in self.service.models if served.pool]
+        await asyncio.gather(*(pool.stop() for pool in pools))
+        await self._zygote.close()
+
+
+async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains. `announce` is called when models are loaded."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    daemon = Daemon(settings)
+    await daemon.start()
+    try:
+        stopped = loop.create_task(stop.wait())
+        loaded = loop.create_task(daemon.loaded())
+        await asyncio.wait([stopped, loaded], return_when=asyncio.FIRST_COMPLETED)
+        if loaded.done():
+            loaded.result()
+            announce(daemon)
+        await stopped
+    finally:
+        await daemon.stop()

@@ -1,0 +1,245 @@
+"""The EdgeBoard HTTP inference service, V2.0 and V1.
+
+Source: Baidu's "HTTP模型推理服务接口" (EdgeBoard development platform V2.0) and the
+older "HTTP服务功能" page. Both mean the same; V1 has other routes and field names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from typing import Dict, List, NamedTuple, Sequence, Union
+from urllib.parse import parse_qsl
+
+import msgspec
+import pybase64
+from aiohttp import web
+
+from edged.config import Settings
+from edged.daemon.answers import picture, respond
+from edged.daemon.service import Request, Service
+from edged.daemon.uploads import read_body, read_form
+from edged.errors import (
+    BadBase64,
+    BadMid,
+    EdgedError,
+    ImageMissing,
+    InvalidArgument,
+    NotJson,
+)
+from edged.results import Prediction, Result
+
+_SUCCESS = "success"
+
+
+class Data(msgspec.Struct):
+    result: List[Result]
+    image: Union[str, bytes, msgspec.UnsetType] = msgspec.UNSET
+
+
+class Entry(msgspec.Struct):
+    """One model's part of a multipart answer; `code` and `msg` only where it failed."""
+
+    model_id: int
+    result: List[Result]
+    image: Union[str, bytes, msgspec.UnsetType] = msgspec.UNSET
+    code: Union[int, msgspec.UnsetType] = msgspec.UNSET
+    msg: Union[str, msgspec.UnsetType] = msgspec.UNSET
+
+
+class Reply(msgspec.Struct):
+    code: int
+    data: Union[Data, List[Entry], msgspec.UnsetType]
+    msg: str
+
+
+class _Version(NamedTuple):
+    """The field names of the JSON body, and the query's name for the drawn picture."""
+
+    image_field: str
+    show_field: str
+    show_query: str
+
+
+_V2 = _Version("image", "show", "show")
+_V1 = _Version("base64_img", "image", "image")
+
+
+class EdgeBoard:
+    """The routes of both versions, on one service."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self._service = service
+        self._settings = settings
+        self._max_body = int(settings.max_body_mib * (1 << 20))
+
+    def routes(self) -> List[web.RouteDef]:
+        v2 = "/api/model/service"
+        return [
+            web.post(f"{v2}/base64", self._base64),
+            web.post(f"{v2}/base64/{{tail}}", self._base64),
+            web.post(f"{v2}/binary", self._binary),
+            web.post(f"{v2}/binary/{{tail}}", self._binary),
+            web.post(f"{v2}/multipart", self._multipart),
+            web.post("/api/http", self._base64_v1),
+            web.post("/api/image", self._binary_v1),
+            web.post("/api/multipart", self._multipart_v1),
+        ]
+
+    async def _base64(self, request: web.Request) -> web.Response:
+        return await self._answer_base64(request, _V2)
+
+    async def _base64_v1(self, request: web.Request) -> web.Response:
+        return await self._answer_base64(request, _V1)
+
+    async def _binary(self, request: web.Request) -> web.Response:
+        return await self._answer_binary(request, _V2)
+
+    async def _binary_v1(self, request: web.Request) -> web.Response:
+        return await self._answer_binary(request, _V1)
+
+    async def _multipart(self, request: web.Request) -> web.Response:
+        return await self._answer_multipart(request, _V2)
+
+    async def _multipart_v1(self, request: web.Request) -> web.Response:
+        return await self._answer_multipart(request, _V1)
+
+    async def _answer_base64(self, request: web.Request, version: _Version) -> web.Response:
+        deadline = self._deadline()
+        mid = _mid(_query(request))
+        body = await read_body(request, self._max_body, deadline)
+        fields = _json_object(body)
+        image = _decode_base64(fields.get(version.image_field), version.image_field)
+        # Only JSON true turns the picture on; anything else is what a client may send for "no".
+        show = fields.get(version.show_field) is True
+        prediction = await self._service.predict(mid, Request(image, show, deadline))
+        return _one(request, prediction)
+
+    async def _answer_binary(self, request: web.Request, version: _Version) -> web.Response:
+        deadline = self._deadline()
+        query = _query(request)
+        mid, show = _mid(query), _show(query, version)
+        image = await read_body(request, self._max_body, deadline)
+        if not image:
+            raise ImageMissing("the body is empty: it must be the image's bytes")
+        prediction = await self._service.predict(mid, Request(image, show, deadline))
+        return _one(request, prediction)
+
+    async def _answer_multipart(self, request: web.Request, version: _Version) -> web.Response:
+        deadline = self._deadline()
+        show = _show(_query(request), version)
+        form = await read_form(request, self._max_body, deadline)
+        mids = _mids(form.get("mids"), self._settings.max_mids)
+        image = form.get("file")
+        if not image:
+            raise ImageMissing("the form's field `file` is missing or empty")
+        outcomes = await self._service.predict_many(mids, Request(image, show, deadline))
+        return _many(request, mids, outcomes)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.deadline
+
+
+def error_response(request: web.Request, error: EdgedError) -> web.Response:
+    """The one place where an error takes EdgeBoard's form."""
+    reply = Reply(error.code, msgspec.UNSET, str(error))
+    return respond(request, reply, error.http_status, _retry_after(error))
+
+
+def _retry_after(error: EdgedError) -> Dict[str, str]:
+    if error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+
+
+def _one(request: web.Request, prediction: Prediction) -> web.Response:
+    data = Data(prediction.results, picture(request, prediction.picture))
+    return respond(request, Reply(0, data, _SUCCESS))
+
+
+def _many(
+    request: web.Request, mids: Sequence[int], outcomes: Sequence[Union[Prediction, EdgedError]]
+) -> web.Response:
+    """The first failure is the whole answer's code, so that none passes for "nothing seen"."""
+    entries = [_entry(request, mid, outcome) for mid, outcome in zip(mids, outcomes)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, EdgedError)]
+    if not failures:
+        return respond(request, Reply(0, entries, _SUCCESS))
+    first = failures[0]
+    status = first.http_status if len(failures) == len(outcomes) else 200
+    return respond(request, Reply(first.code, entries, str(first)), status, _retry_after(first))
+
+
+def _entry(request: web.Request, mid: int, outcome: Union[Prediction, EdgedError]) -> Entry:
+    if isinstance(outcome, EdgedError):
+        return Entry(mid, [], code=outcome.code, msg=str(outcome))
+    return Entry(mid, outcome.results, picture(request, outcome.picture))
+
+
+def _query(request: web.Request) -> Dict[str, str]:
+    """The query's values; of a repeated name the last.
+
+    Clients write a second `?` where `&` belongs, and `/mid=N` behind the path.
+    """
+    tail = request.match_info.get("tail", "")
+    text = f"{tail}&{request.rel_url.raw_query_string}".replace("?", "&").replace("%3F", "&")
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def _mid(query: Dict[str, str]) -> int:
+    text = query.get("mid", "").strip()
+    if not text:
+        raise BadMid("the query lacks mid")
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise BadMid(f"mid must be a number, not {text[:32]!r}")
+    return int(text)
+
+
+def _show(query: Dict[str, str], version: _Version) -> bool:
+    text = query.get(version.show_query, "")
+    if text not in ("", "0", "1"):
+        raise InvalidArgument(f"{version.show_query} must be 0 or 1, not {text[:32]!r}")
+    return text == "1"
+
+
+def _mids(field: Union[bytes, None], most: int) -> List[int]:
+    """`[0, 1]` as the document has it, `0,1` as V1 wrote it."""
+    if field is None or not field.strip():
+        raise InvalidArgument("the form's field `mids` is missing or empty")
+    text = field.decode(errors="replace").strip()
+    inner = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
+    numbers = [number.strip().strip("\"'") for number in inner.split(",")]
+    if not all(re.fullmatch("[0-9]{1,9}", number) for number in numbers):
+        raise InvalidArgument(f"mids must be a list of numbers as [0,1], not {text[:64]!r}")
+    if len(numbers) > most:
+        raise InvalidArgument(f"mids names {len(numbers)} models, more than {most}")
+    return [int(number) for number in numbers]
+
+
+def _json_object(body: bytes) -> Dict[str, object]:
+    if not body.strip():
+        raise ImageMissing("the body is empty: it must be JSON with the image in it")
+    try:
+        content = msgspec.json.decode(body[3:] if body[:3] == b"\xef\xbb\xbf" else body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotJson(f"the body is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InvalidArgument("the body must be a JSON object")
+    return content
+
+
+def _decode_base64(text: object, field: str) -> bytes:
+    """Strict, but line breaks may stand in it, as MIME encoders make them."""
+    if text is None or text == "":
+        raise ImageMissing(f"the field `{field}` is missing or empty")
+    if not isinstance(text, str):
+        raise InvalidArgument(f"the field `{field}` must be a string of base64")
+    if text.startswith("data:"):
+        raise BadBase64(f"the field `{field}` must not have a `data:...;base64,` header")
+    if "\n" in text or "\r" in text:
+        text = text.replace("\n", "").replace("\r", "")
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise BadBase64(f"the field `{field}` is not base64: {error}") from None

@@ -1,0 +1,100 @@
+"""What operators and load balancers ask: is it alive, is it ready, which models are there."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+import msgspec
+from aiohttp import web
+
+from edged.daemon.answers import respond
+from edged.daemon.service import Served, Service
+
+
+class ModelCounters(msgspec.Struct):
+    answered: int = 0
+    failed: int = 0
+    refused: int = 0
+    restarts: int = 0
+    queued: int = 0
+
+
+class ModelInfo(msgspec.Struct):
+    """`mid` is None where two folders claim one; `input_size` is (width, height)."""
+
+    mid: Optional[int]
+    name: str
+    task: Optional[str]
+    state: str
+    reason: str
+    input_size: Optional[Tuple[int, int]]
+    labels: List[str]
+    workers: List[int]
+    counters: ModelCounters
+
+
+class Models(msgspec.Struct):
+    code: int
+    data: List[ModelInfo]
+    msg: str
+
+
+class Readiness(msgspec.Struct):
+    ready: bool
+    loading: List[str]
+    failed: List[str]
+
+
+class Ops:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> List[web.RouteDef]:
+        return [
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
+            web.get("/api/models", self._models),
+        ]
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return respond(request, {"alive": True})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        readiness = readiness_of(self._service)
+        return respond(request, readiness, 200 if readiness.ready else 503)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        data = [model_info(served) for served in self._service.models]
+        return respond(request, Models(0, data, "success"))
+
+
+def readiness_of(service: Service) -> Readiness:
+    """Ready when nothing loads any more and one model at least answers."""
+    states = [served.state for served in service.models]
+    return Readiness(
+        ready=not service.stopping and "ready" in states and "loading" not in states,
+        loading=[served.entry.name for served in service.models if served.state == "loading"],
+        failed=[served.entry.name for served in service.models if served.state == "failed"],
+    )
+
+
+def model_info(served: Served) -> ModelInfo:
+    spec, pool = served.entry.spec, served.pool
+    info = ModelInfo(
+        mid=served.entry.mid,
+        name=served.entry.name,
+        task=spec.task if spec else None,
+        state=served.state,
+        reason=served.reason,
+        input_size=spec.input_size if spec else None,
+        labels=list(spec.labels) if spec else [],
+        workers=[],
+        counters=ModelCounters(),
+    )
+    if pool is not None:
+        count = pool.counters
+        info.workers = pool.pids
+        info.counters = ModelCounters(
+            count.answered, count.failed, count.refused, count.restarts, pool.queued
+        )
+    return info

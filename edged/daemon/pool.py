@@ -1,0 +1,347 @@
+"""The workers of one model: a queue in front, a supervisor behind each of them.
+
+The table of failures that this module carries out is in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Coroutine, Deque, List, Literal, NamedTuple, Optional, Set
+
+
+from edged import wire
+from edged.daemon.poison import Poison
+from edged.daemon.worker import Finished, Job, Worker, WorkerLost
+from edged.daemon.zygote import Death, Zygote
+from edged.errors import (
+    DeadlinePassed,
+    EdgedError,
+    ModelUnavailable,
+    PoisonImage,
+    QueueFull,
+    Stopping,
+    WorkerDied,
+)
+from edged.registry.sample import Sample
+from edged.results import Prediction
+
+_log = logging.getLogger(__name__)
+
+# A worker holds one job that runs and one that is decoded meanwhile.
+_JOBS_PER_WORKER = 2
+# Seconds before the next try, after so many deaths in a row that no success came between.
+_RESTART_PAUSES = (0.0, 0.2, 1.0, 3.0)
+# How often one request may lose its worker, whoever killed it.
+_MOST_DEATHS = 6
+# A worker whose jobs fail this often in a row is replaced.
+_MOST_FAILURES_IN_A_ROW = 8
+_SWEEP_SECONDS = 0.25
+# A conversion at the first start is part of a load.
+_LOAD_SECONDS = 300.0
+_EWMA_WEIGHT = 0.1
+# Seconds after which it is worth asking for a failed model again.
+RETRY_FAILED_MODEL = 30.0
+
+State = Literal["loading", "ready", "failed", "stopped"]
+
+
+class Limits(NamedTuple):
+    """Of one model. `run_timeout` in seconds, `memory` in bytes, `queue` in requests."""
+
+    instances: int
+    queue: int
+    run_timeout: float
+    memory: int
+    top: int
+
+
+class Counters:
+    """Requests since the daemon started, by what became of them, and workers restarted."""
+
+    __slots__ = ("answered", "failed", "refused", "restarts")
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.failed = 0
+        self.refused = 0
+        self.restarts = 0
+
+
+class Pool:
+    """Admits, queues and dispatches; restarts what dies and ends what hangs.
+
+    `state` is "loading" until a worker has answered the model's sample, "failed" with
+    `reason` when the model cannot be served.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        load: wire.Load,
+        limits: Limits,
+        zygote: Zygote,
+        poison: Poison,
+        sample: Optional[Sample],
+    ) -> None:
+        self.state: State = "loading"
+        self.reason = ""
+        self.counters = Counters()
+        self._name = name
+        self._load = load
+        self._limits = limits
+        self._zygote = zygote
+        self._poison = poison
+        self._sample = sample
+        self._loop = asyncio.get_running_loop()
+        self._queue: Deque[Job] = deque()
+        self._workers: List[Worker] = []
+        self._tasks: Set[asyncio.Task[None]] = set()
+        self._settled = asyncio.Event()
+        self._barren_deaths = 0
+        self._seconds_per_run = 0.0
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    @property
+    def pids(self) -> List[int]:
+        return [worker.pid for worker in self._workers]
+
+    async def start(self) -> None:
+        """Returns when the model is ready or failed: `state` says which."""
+        await self._poison.load()
+        self._run(self._sweep())
+        self._run(self._supervise())
+        await self._settled.wait()
+        if self.state == "ready":
+            for _ in range(self._limits.instances - 1):
+                self._run(self._supervise())
+
+    async def stop(self) -> None:
+        """Ends the workers; whoever still waits is told that the daemon stops."""
+        self.state = "stopped"
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in self._workers:
+            for job in worker.jobs.values():
+                job.fail(Stopping())
+            worker.close()
+        self._fail_queue(Stopping())
+
+    async def predict(self, image: bytes, show: bool, deadline: float) -> Prediction:
+        """Raises ModelUnavailable, QueueFull, PoisonImage, DeadlinePassed, or what the worker says.
+
+        `deadline` is in the loop's time. Cancelled, it drops the job while that is queued.
+        """
+        try:
+            self._admit(image, deadline)
+        except EdgedError:
+            self.counters.refused += 1
+            raise
+        job = Job(image, show, self._limits.top, deadline, self._loop.create_future())
+        timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
+        self._queue.append(job)
+        self._dispatch()
+        try:
+            prediction = await job.answer
+        except EdgedError:
+            self.counters.failed += 1
+            raise
+        finally:
+            timer.cancel()
+            if job in self._queue:
+                self._queue.remove(job)
+        self.counters.answered += 1
+        return prediction
+
+    # -- the queue
+
+    def _admit(self, image: bytes, deadline: float) -> None:
+        if self.state == "stopped":
+            raise Stopping()
+        if self.state == "loading":
+            raise ModelUnavailable(f"model {self._name} is loading", retry_after=1)
+        if self.state == "failed":
+            message = f"model {self._name} cannot be served: {self.reason}"
+            raise ModelUnavailable(message, retry_after=RETRY_FAILED_MODEL)
+        if image in self._poison:
+            raise PoisonImage()
+        wait = self._expected_wait()
+        if len(self._queue) >= self._limits.queue:
+            raise QueueFull(f"the queue of model {self._name} is full", retry_after=wait)
+        if self._loop.time() + wait > deadline:
+            message = f"the queue of model {self._name} is longer than the deadline allows"
+            raise QueueFull(message, retry_after=wait)
+
+    def _expected_wait(self) -> float:
+        """Seconds until a request that comes now is answered."""
+        ahead = len(self._queue) + sum(len(worker.jobs) for worker in self._workers)
+        return self._seconds_per_run * ahead / max(len(self._workers), 1)
+
+    def _dispatch(self) -> None:
+        while self._queue:
+            job = self._queue[0]
+            worker = None if job.answer.done() else self._least_loaded(job.alone)
+            if worker is None and not job.answer.done():
+                return
+            self._queue.popleft()
+            if worker is None:
+                continue
+            if job.deadline - self._loop.time() < self._seconds_per_run:
+                # The run would be for nothing. An estimate that refuses everything would
+                # never be corrected by a run, so it fades.
+                self._seconds_per_run *= 1 - _EWMA_WEIGHT
+                job.fail(DeadlinePassed())
+                continue
+            worker.send(job)
+
+    def _least_loaded(self, alone: bool) -> Optional[Worker]:
+        room = 1 if alone else _JOBS_PER_WORKER
+        free = [worker for worker in self._workers if worker.takes_jobs(room)]
+        return min(free, key=lambda worker: len(worker.jobs), default=None)
+
+    def _fail_queue(self, error: EdgedError) -> None:
+        while self._queue:
+            self._queue.popleft().fail(error)
+
+    # -- the workers
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _supervise(self) -> None:
+        """Keeps one worker alive for as long as the model is served."""
+        while self.state in ("loading", "ready"):
+            worker = None
+            try:
+                worker = Worker(await self._zygote.spawn())
+                self._workers.append(worker)
+                await self._bring_up(worker)
+                await self._attend(worker)
+            except WorkerLost as lost:
+                self._bury(worker, lost)
+            except EdgedError as error:
+                self._fail(str(error))
+            if worker is not None:
+                worker.close()
+                self._workers.remove(worker)
+            self._dispatch()
+            pause = min(self._barren_deaths, len(_RESTART_PAUSES) - 1)
+            await asyncio.sleep(_RESTART_PAUSES[pause])
+            self.counters.restarts += 1
+
+    async def _bring_up(self, worker: Worker) -> None:
+        """Loads the model, and tries it on its sample the first time."""
+        overdue = self._loop.call_later(_LOAD_SECONDS, self._zygote.kill, worker.pid)
+        try:
+            await worker.load(self._load)
+        finally:
+            overdue.cancel()
+        if self.state == "loading":
+            await self._try_sample(worker)
+            self.state = "ready"
+            self._settled.set()
+        worker.ready = True
+        self._dispatch()
+
+    async def _try_sample(self, worker: Worker) -> None:
+        if self._sample is None:
+            return
+        answer = self._loop.create_future()
+        worker.send(Job(self._sample.image, False, self._limits.top, 0.0, answer))
+        finished = await worker.next_finished()
+        self._learn(finished)
+        prediction: Prediction = await answer
+        difference = self._sample.difference(prediction.results)
+        if difference is not None:
+            raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
+
+    async def _attend(self, worker: Worker) -> None:
+        """Takes what the worker answers and hands it more, until it is lost."""
+        while True:
+            finished = await worker.next_finished()
+            self._learn(finished)
+            if finished.rss > self._limits.memory:
+                _log.warning(
+                    "%s: worker %d holds %d MB and is replaced",
+                    self._name,
+                    worker.pid,
+                    finished.rss >> 20,
+                )
+                worker.retiring = True
+            if worker.failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
+                _log.error("%s: worker %d only fails and is replaced", self._name, worker.pid)
+                worker.retiring = True
+            if worker.retiring and not worker.jobs:
+                worker.close()
+            self._dispatch()
+
+    def _learn(self, finished: Finished) -> None:
+        if finished.error is not None:
+            return
+        self._barren_deaths = 0
+        weight = _EWMA_WEIGHT if self._seconds_per_run else 1.0
+        self._seconds_per_run += weight * (finished.seconds - self._seconds_per_run)
+
+    def _bury(self, worker: Optional[Worker], lost: WorkerLost) -> None:
+        """Decides, after a death, what becomes of the worker's jobs and of the model."""
+        if worker is None or worker.retiring:
+            return
+        _log.error("%s: lost worker %d: %s", self._name, worker.pid, lost)
+        for position, job in reversed(list(enumerate(worker.jobs.values()))):
+            if worker.overdue and position == 0:
+                job.fail(DeadlinePassed("the model took longer than run_timeout"))
+            else:
+                self._rescue(job, lost.death, blame=not worker.overdue)
+        crashed = lost.death.own_doing or worker.overdue or not worker.ready
+        if crashed and worker.answered == 0 and lost.death.seen:
+            self._barren_deaths += 1
+            if self._barren_deaths > len(_RESTART_PAUSES):
+                self._fail(f"its process dies again and again: {lost}")
+
+    def _rescue(self, job: Job, death: Death, blame: bool) -> None:
+        """The job goes to the head of the queue once more, unless it is the cause."""
+        if job.answer.done():
+            return
+        if blame and death.seen:
+            job.deaths += 1
+            if job.alone and death.own_doing:
+                self._run(self._poison.add(job.image))
+                job.fail(PoisonImage(f"{PoisonImage.when} from now on"))
+                return
+            if job.deaths >= _MOST_DEATHS:
+                job.fail(WorkerDied())
+                return
+            job.alone = True
+        self._queue.appendleft(job)
+
+    def _fail(self, reason: str) -> None:
+        _log.error("%s cannot be served: %s", self._name, reason)
+        self.state, self.reason = "failed", reason
+        self._settled.set()
+        self._fail_queue(
+            ModelUnavailable(
+                f"model {self._name} cannot be served: {reason}", retry_after=RETRY_FAILED_MODEL
+            )
+        )
+
+    async def _sweep(self) -> None:
+        """Kills what hangs: a heartbeat inside the worker would stop with the GIL."""
+        last = self._loop.time()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = self._loop.time()
+            # After a stop of the daemon itself, answers may lie unread: look next time.
+            late, last = now - last > 4 * _SWEEP_SECONDS, now
+            for worker in self._workers:
+                if worker.jobs and not late and now - worker.since > self._limits.run_timeout:
+                    _log.error("%s: worker %d hangs and is killed", self._name, worker.pid)
+                    worker.overdue = True
+                    self._zygote.kill(worker.pid)

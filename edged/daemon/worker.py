@@ -1,0 +1,168 @@
+"""One model process, as the daemon sees it: frames out, frames in, the jobs it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from edged import wire
+from edged.daemon.zygote import Death, Process
+from edged.errors import ERRORS, EdgedError
+from edged.results import Prediction
+
+_LAST_WORDS_WAIT = 1.0  # seconds for the rest of stderr after a death
+
+
+class Job:
+    """One picture on its way through a model. `deadline` is in the loop's time.
+
+    `answer` carries the outcome; cancelled, it means that nobody waits any more.
+    """
+
+    __slots__ = ("alone", "answer", "deadline", "deaths", "image", "show", "top")
+
+    def __init__(
+        self,
+        image: bytes,
+        show: bool,
+        top: int,
+        deadline: float,
+        answer: asyncio.Future[Prediction],
+    ) -> None:
+        self.image = image
+        self.show = show
+        self.top = top
+        self.deadline = deadline
+        self.answer = answer
+        self.deaths = 0
+        self.alone = False
+
+    def fail(self, error: EdgedError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class WorkerLost(Exception):
+    """The process has ended, with `death`; `last_words` is the end of its stderr."""
+
+    def __init__(self, death: Death, last_words: str) -> None:
+        super().__init__(f"{death}{': ' + last_words if last_words else ''}")
+        self.death = death
+
+
+class Finished(NamedTuple):
+    """A job is done. `error` is what the worker said instead of an answer."""
+
+    job: Job
+    error: Optional[EdgedError]
+    seconds: float
+    rss: int
+
+
+class Worker:
+    """Sends jobs and reads what comes back; keeps the clocks the pool judges by.
+
+    `since` is when the worker last had a reason to move on (a job on an empty desk, a
+    run that began, an answer): what has been silent for longer than a run may take
+    hangs.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._last_id = 0
+        self._loop = asyncio.get_running_loop()
+        self.jobs: Dict[int, Job] = {}
+        self.since = self._loop.time()
+        self.answered = 0
+        self.failures_in_a_row = 0
+        self.ready = False
+        self.retiring = False
+        self.overdue = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def takes_jobs(self, room: int) -> bool:
+        """Whether it may be sent a job, if `room` is the most it may hold with it."""
+        if not self.ready or self.retiring or self.overdue or len(self.jobs) >= room:
+            return False
+        return not any(job.alone for job in self.jobs.values())
+
+    async def load(self, load: wire.Load) -> wire.Loaded:
+        """Raises EdgedError when the model cannot be served, WorkerLost when the process died."""
+        self._process.writer.write(wire.encode(load))
+        message, _ = await self._receive()
+        if isinstance(message, wire.Loaded):
+            return message
+        if isinstance(message, wire.Failure):
+            raise _error(message)
+        raise TypeError(message)
+
+    def send(self, job: Job) -> None:
+        if not self.jobs:
+            self.since = self._loop.time()
+        self._last_id += 1
+        self.jobs[self._last_id] = job
+        infer = wire.Infer(self._last_id, job.show, job.top)
+        self._process.writer.writelines([wire.encode(infer, len(job.image)), job.image])
+
+    async def next_finished(self) -> Finished:
+        """Waits for the next job to be done and settles its answer. Raises WorkerLost."""
+        while True:
+            message, payload = await self._receive()
+            now = self._loop.time()
+            took, self.since = now - self.since, now
+            if isinstance(message, wire.Running):
+                continue
+            if isinstance(message, wire.Answer):
+                return self._settle(message, payload, took)
+            if isinstance(message, wire.Failure) and message.id is not None:
+                return self._refuse(message, message.id, took)
+            raise TypeError(message)
+
+    def close(self) -> None:
+        """Ends the process once it has read what was sent: its channel says so."""
+        self._process.writer.close()
+
+    def _settle(self, message: wire.Answer, picture: bytes, took: float) -> Finished:
+        job = self.jobs.pop(message.id)
+        self.answered += 1
+        self.failures_in_a_row = 0
+        if not job.answer.done():
+            job.answer.set_result(
+                Prediction(message.results, message.width, message.height, message.stages, picture)
+            )
+        return Finished(job, None, took, message.rss)
+
+    def _refuse(self, message: wire.Failure, request: int, took: float) -> Finished:
+        job = self.jobs.pop(request)
+        error = _error(message)
+        if error.http_status < 500:  # the picture's fault: the model is well
+            self.answered += 1
+            self.failures_in_a_row = 0
+        else:
+            self.failures_in_a_row += 1
+        job.fail(error)
+        return Finished(job, error, took, 0)
+
+    async def _receive(self) -> Tuple[wire.FromWorker, bytes]:
+        reader = self._process.reader
+        try:
+            lengths = wire.decode_lengths(await reader.readexactly(wire.LENGTHS_SIZE))
+            message = await reader.readexactly(lengths[0])
+            payload = await reader.readexactly(lengths[1]) if lengths[1] else b""
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise await self._lost() from None
+        return wire.decode_from_worker(message), payload
+
+    async def _lost(self) -> WorkerLost:
+        death = await self._process.death
+        self._process.writer.close()
+        words = self._process.words
+        await asyncio.wait([words.closed], timeout=_LAST_WORDS_WAIT)
+        return WorkerLost(death, " | ".join(list(words.lines)[-3:]))
+
+
+def _error(failure: wire.Failure) -> EdgedError:
+    return ERRORS.get(failure.error, EdgedError)(failure.message)

@@ -1,0 +1,81 @@
+"""A picture's bytes to pixels, the way a viewer shows it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from edged.errors import BadImage
+from edged.image_header import Data, ImageHeader, read_header
+
+Picture = npt.NDArray[np.uint8]
+"""BGR, (H, W, 3)."""
+
+_END_OF_IMAGE = b"\xff\xd9"
+
+# What undoes each EXIF orientation: a flip code or a rotation, None for neither.
+_FLIPS = {2: 1, 4: 0, 5: 1, 7: 1}
+_ROTATIONS = {
+    3: cv2.ROTATE_180,
+    5: cv2.ROTATE_90_CLOCKWISE,
+    6: cv2.ROTATE_90_CLOCKWISE,
+    7: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    8: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+def decode(data: Data) -> Picture:
+    """BGR pixels, EXIF orientation applied; grey, alpha and 16 bits become 3 x 8 bits.
+
+    Raises BadImage when the data is not a whole picture. A JPEG that lacks only its
+    end marker, as some cameras send it, is whole.
+    """
+    header = read_header(data)
+    if header.format == "jpeg":
+        return _orient(_decode_jpeg(data), header.orientation)
+    return _decode_other(data, header)
+
+
+def _decode_jpeg(data: Data) -> Picture:
+    if data[-2:] != _END_OF_IMAGE:
+        data = bytes(data) + _END_OF_IMAGE
+    try:
+        picture: Picture = simplejpeg.decode_jpeg(data, colorspace="BGR")
+        return picture
+    except ValueError as error:
+        reason = str(error)
+    if "extraneous bytes" in reason:  # padding between segments: no pixel is missing
+        picture = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=False)
+        return picture
+    if "colorspace" in reason or "color conversion" in reason:  # CMYK, which cv2 converts
+        return _decode_cv2(data, "JPEG")
+    raise BadImage(f"the JPEG does not decode: {reason}")
+
+
+def _decode_other(data: Data, header: ImageHeader) -> Picture:
+    picture = _decode_cv2(data, header.format.upper())
+    # The header was what the limits were held against, so the pixels must be what it said.
+    if (picture.shape[1], picture.shape[0]) != (header.width, header.height):
+        raise BadImage("the image's size is not what its header says")
+    return picture
+
+
+def _decode_cv2(data: Data, name: str) -> Picture:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise BadImage(f"the {name} does not decode: {error.err}") from None
+    if picture is None:
+        raise BadImage(f"the {name} does not decode: it is broken or cut short")
+    return picture.astype(np.uint8, copy=False)
+
+
+def _orient(picture: Picture, orientation: int) -> Picture:
+    if orientation in _ROTATIONS:
+        picture = cv2.rotate(picture, _ROTATIONS[orientation]).astype(np.uint8, copy=False)
+    if orientation in _FLIPS:
+        picture = cv2.flip(picture, _FLIPS[orientation]).astype(np.uint8, copy=False)
+    return picture

@@ -1,0 +1,124 @@
+"""The model process: read a frame, answer a frame.
+
+Two threads. The reader takes frames off the channel and decodes the next picture
+while the engine, on the main thread, runs the one before: cv2 and simplejpeg
+release the GIL, and a decode that has begun goes on although `run` holds it. The
+daemon sends no more than two requests at a time, so the queue between them is short.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+import traceback
+from typing import Optional, Tuple, Union
+
+from edged import wire
+from edged.errors import BadImage, EdgedError
+from edged.worker.decode import decode
+from edged.worker.model import Model, Prepared
+from edged.worker.process import ResidentSize, limit_memory
+
+_Work = Tuple[wire.Infer, Union[Prepared, EdgedError]]
+
+
+def serve(channel: socket.socket) -> int:
+    """Serves one model until the daemon closes the channel; the exit status of the process."""
+    try:
+        load, _ = wire.receive(channel)
+        if not isinstance(load, wire.Load):
+            raise TypeError(load)
+        limit_memory(load.memory_limit)
+        model = Model(load)
+    except EOFError:
+        return 0
+    except MemoryError:
+        return _out_of_memory()
+    except EdgedError as error:
+        wire.send(channel, _failure(None, error))
+        return 0
+    wire.send(channel, wire.Loaded(model.inputs))
+    return _Server(channel, model).run()
+
+
+class _Server:
+    def __init__(self, channel: socket.socket, model: Model) -> None:
+        self._channel = channel
+        self._model = model
+        self._work: queue.SimpleQueue[Optional[_Work]] = queue.SimpleQueue()
+        self._resident_size = ResidentSize()
+
+    def run(self) -> int:
+        threading.Thread(target=self._read, daemon=True).start()
+        while True:
+            work = self._work.get()
+            if work is None:
+                return 0
+            try:
+                self._answer(*work)
+            except BrokenPipeError:
+                return 0
+
+    def _read(self) -> None:
+        try:
+            while True:
+                message, payload = wire.receive(self._channel)
+                if not isinstance(message, wire.Infer):
+                    raise TypeError(message)
+                self._work.put((message, _prepare(payload)))
+        except (EOFError, ConnectionError):
+            self._work.put(None)
+
+    def _answer(self, request: wire.Infer, prepared: Union[Prepared, EdgedError]) -> None:
+        if isinstance(prepared, EdgedError):
+            wire.send(self._channel, _failure(request.id, prepared))
+            return
+        wire.send(self._channel, wire.Running(request.id))
+        try:
+            outcome = self._model.predict(prepared, request.show, request.top)
+        except EdgedError as error:
+            wire.send(self._channel, _failure(request.id, error))
+            return
+        except MemoryError:
+            os._exit(_out_of_memory())
+        except Exception as error:  # one request's bug must not end the others
+            traceback.print_exc()
+            wire.send(self._channel, _failure(request.id, _internal(error)))
+            return
+        height, width = prepared.picture.shape[:2]
+        answer = wire.Answer(
+            request.id, outcome.results, width, height, outcome.stages, self._resident_size()
+        )
+        wire.send(self._channel, answer, outcome.drawn)
+
+
+def _prepare(payload: bytearray) -> Union[Prepared, EdgedError]:
+    began = time.perf_counter()
+    try:
+        picture = decode(payload)
+    except BadImage as error:
+        return error
+    except MemoryError:
+        os._exit(_out_of_memory())
+    except Exception as error:  # as in _answer
+        traceback.print_exc()
+        return _internal(error)
+    return Prepared(picture, (time.perf_counter() - began) * 1000)
+
+
+def _failure(request: Optional[int], error: EdgedError) -> wire.Failure:
+    return wire.Failure(request, type(error).__name__, str(error))
+
+
+def _internal(error: Exception) -> EdgedError:
+    return EdgedError(f"internal error: {type(error).__name__}: {error}")
+
+
+def _out_of_memory() -> int:
+    sys.stderr.write("the request needs more memory than the model's memory_limit allows\n")
+    sys.stderr.flush()
+    return wire.EXIT_MEMORY

@@ -1,0 +1,128 @@
+"""The warm process that workers are forked from.
+
+Started by the daemon as `python -m edged.worker.zygote CONTROL DAEMON`: the
+descriptor of a SOCK_SEQPACKET socket and the daemon's pid. It imports what workers
+need once, stays single-threaded, forks a worker when asked, hands the worker's
+channel over with SCM_RIGHTS, and reports every death. It holds no descriptor of a
+living worker, so a worker's channel closes with the worker.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn, Sequence
+
+from edged import wire
+from edged.worker.process import die_with_parent, ignore_stop_signals, keep_freed_memory
+
+_PACKET = 4096
+
+
+class Zygote:
+    """The loop of the fork server, on `control`."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: set[int] = set()
+        self._child_died, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the wake-up descriptor needs a handler
+
+    def run(self) -> None:
+        """Returns when the daemon has closed the control socket."""
+        self._send(wire.Ready())
+        while True:
+            readable, _, _ = select.select([self._control.fileno(), self._child_died], [], [])
+            if self._child_died in readable:
+                os.read(self._child_died, _PACKET)
+                self._reap()
+            if self._control.fileno() in readable:
+                packet = self._control.recv(_PACKET)
+                if not packet:
+                    return
+                self._obey(wire.decode_to_zygote(packet))
+
+    def _obey(self, message: wire.ToZygote) -> None:
+        if isinstance(message, wire.Spawn):
+            self._spawn(message.id)
+        elif message.pid in self._children:
+            os.kill(message.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self._children.discard(pid)
+            signalled = os.WIFSIGNALED(status)
+            code = -os.WTERMSIG(status) if signalled else os.WEXITSTATUS(status)
+            self._send(wire.Exited(pid, code))
+
+    def _spawn(self, request: int) -> None:
+        daemon_end, worker_end = socket.socketpair()
+        words, stderr = os.pipe()
+        zygote = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            daemon_end.close()
+            os.close(words)
+            self._become_worker(zygote, worker_end, stderr)
+        worker_end.close()
+        os.close(stderr)
+        self._children.add(pid)
+        self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
+        daemon_end.close()
+        os.close(words)
+
+    def _become_worker(self, zygote: int, channel: socket.socket, stderr: int) -> NoReturn:
+        """The child's side of a fork: never returns into the loop, whatever happens."""
+        try:
+            die_with_parent(zygote)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # A library's prints end in the worker's stderr, never in the channel.
+            os.dup2(stderr, 1)
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(self._child_died)
+            os.close(self._wake)
+            self._control.close()
+            from edged.worker.main import serve
+
+            status = serve(channel)
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    def _send(self, message: wire.FromZygote, descriptors: Sequence[int] = ()) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        self._control.sendmsg([wire.encode_packet(message)], rights if descriptors else [])
+
+
+def main() -> None:
+    control, daemon = int(sys.argv[1]), int(sys.argv[2])
+    die_with_parent(daemon)
+    ignore_stop_signals()
+    keep_freed_memory()
+    import cv2
+
+    import edged.worker.main  # noqa: F401 - what every worker needs, imported once
+    from edged.worker import engines
+
+    engines.warm()
+    cv2.setNumThreads(1)  # its pool would not survive the fork; a model has a core of its own
+    Zygote(socket.socket(fileno=control)).run()
+
+
+if __name__ == "__main__":
+    main()
