@@ -1,0 +1,339 @@
+"""Full models to `.nb`: what is kept, what is refused, and that nothing dies of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from edged.errors import EngineError
+from edged.registry.spec import ModelFiles
+from edged.worker.engines import convert, nb, program
+from tests.worker.engines.conftest import (
+    REPOSITORY,
+    TWICE,
+    Copier,
+    Op,
+    Tensor,
+    combined,
+    run_python,
+    write_program,
+)
+
+lite = pytest.importorskip("paddlelite.lite", reason="Paddle Lite is not installed")
+
+CONVERT = """
+import sys
+from paddlelite import lite
+from edged.registry.spec import ModelFiles
+from edged.worker.engines import convert
+files = ModelFiles(kind="combined", model=sys.argv[1], params=sys.argv[2])
+"""
+
+
+def to_nb(files: ModelFiles, cache: Path) -> Path:
+    separate = files.kind == "separate"
+    network = program.read(f"{files.model}/__model__" if separate else files.model)
+    return Path(convert.to_nb(lite, files, network.params, str(cache)))
+
+
+def kept(cache: Path) -> List[Path]:
+    return sorted(path for path in cache.iterdir() if path.suffix != ".lock")
+
+
+def cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def test_a_combined_model(picodet: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(picodet, tmp_path / "new" / "cache")
+    assert kept(tmp_path / "new" / "cache") == [path]
+    assert nb.check(str(path)).meta_version == 2
+
+
+def test_a_folder_with_a_file_for_each_parameter(squeezenet: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(squeezenet, tmp_path / "cache")
+    assert nb.check(str(path)).meta_version == 2
+
+
+def test_the_second_time_it_is_there(twice: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    made = path.stat()
+    assert to_nb(twice, tmp_path / "cache") == path
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
+
+
+def test_changed_contents_are_another_model(twice: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    old = os.stat(twice.model)
+    write_program(Path(twice.model), [Op("scale", "image", "out", (("scale", 4.0), *TWICE[1:]))])
+    os.utime(twice.model, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert os.stat(twice.model).st_size == old.st_size
+    assert to_nb(twice, tmp_path / "cache") != path
+
+
+def test_a_parameter_of_its_own_file_counts(
+    squeezenet: ModelFiles, copied: Copier, tmp_path: Path
+) -> None:
+    files = copied(squeezenet)
+    path = to_nb(files, tmp_path / "cache")
+    Path(files.model, "notes.txt").write_text("not a parameter")
+    assert to_nb(files, tmp_path / "cache") == path
+    weights = Path(files.model, "fire2_squeeze1x1_biases")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    assert to_nb(files, tmp_path / "cache") != path
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flip"])
+def test_a_damaged_file_in_the_cache_is_made_anew(
+    twice: ModelFiles, tmp_path: Path, damage: str
+) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    good = path.read_bytes()
+    flipped = good[:-1] + bytes([good[-1] ^ 1])
+    path.write_bytes({"cut": good[: len(good) // 2], "empty": b"", "flip": flipped}[damage])
+    again = to_nb(twice, tmp_path / "cache")
+    nb.check(str(again))
+    assert kept(tmp_path / "cache") == [again]
+    assert len(again.read_bytes()) == len(good)
+
+
+def test_what_a_killed_conversion_left_is_no_obstacle(twice: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    key = path.name.split(".")[0]
+    unfinished = path.with_name(f"unfinished-{path.name[: path.name.index('.', len(key) + 4)]}.nb")
+    path.rename(unfinished)
+    cut(unfinished, 30)
+    path = to_nb(twice, tmp_path / "cache")
+    assert kept(tmp_path / "cache") == [path]
+    nb.check(str(path))
+
+
+def test_nothing_is_printed(
+    twice: ModelFiles, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    to_nb(twice, tmp_path / "cache")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_truncated_parameters(picodet: ModelFiles, copied: Copier, tmp_path: Path) -> None:
+    files = copied(picodet)
+    cut(Path(str(files.params)), 1_000_000)
+    with pytest.raises(EngineError, match=r"^model\.pdmodel cannot be converted: .*Failed to read"):
+        to_nb(files, tmp_path / "cache")
+    assert kept(tmp_path / "cache") == []
+
+
+def test_parameters_of_another_model(picodet: ModelFiles, models: Path, tmp_path: Path) -> None:
+    params = str(models / "ppocr_cls_v2" / "inference.pdiparams")
+    files = ModelFiles(kind="combined", model=picodet.model, params=params)
+    with pytest.raises(EngineError, match=r"cannot be converted: .*partial data"):
+        to_nb(files, tmp_path / "cache")
+
+
+def test_missing_parameters(picodet: ModelFiles, tmp_path: Path) -> None:
+    files = ModelFiles(kind="combined", model=picodet.model, params=str(tmp_path / "gone"))
+    with pytest.raises(EngineError, match=r"cannot read .*/gone: No such file"):
+        to_nb(files, tmp_path / "cache")
+
+
+def test_a_parameter_without_its_file(
+    squeezenet: ModelFiles, copied: Copier, tmp_path: Path
+) -> None:
+    files = copied(squeezenet)
+    Path(files.model, "conv10_weights").unlink()
+    with pytest.raises(EngineError, match=r"cannot read .*/conv10_weights: No such file"):
+        to_nb(files, tmp_path / "cache")
+
+
+def test_a_truncated_parameter_file(squeezenet: ModelFiles, copied: Copier, tmp_path: Path) -> None:
+    files = copied(squeezenet)
+    cut(Path(files.model, "conv10_weights"), 1_000_000)
+    with pytest.raises(EngineError, match=r"cannot be converted: .*Failed to read"):
+        to_nb(files, tmp_path / "cache")
+
+
+def test_an_unsupported_operator_is_named(tmp_path: Path) -> None:
+    files = combined(write_program(tmp_path / "model", [Op("frobnicate", "image", "out")]))
+    with pytest.raises(EngineError, match=r"not supported.*'frobnicate'"):
+        to_nb(files, tmp_path / "cache")
+
+
+def test_a_truncated_program(picodet: ModelFiles, copied: Copier, tmp_path: Path) -> None:
+    """Paddle Lite converts one without a word, into a model without outputs."""
+    files = copied(picodet)
+    whole = Path(files.model).read_bytes()
+    for size in (0, 1, 1000, 100_000, len(whole) - 1):
+        Path(files.model).write_bytes(whole[:size])
+        with pytest.raises(EngineError, match=r"^model\.pdmodel is cut short, or not a Paddle pro"):
+            program.read(files.model)
+    Path(files.model).write_bytes(whole[:100_000])
+    convert.to_nb(lite, files, (), str(tmp_path / "cache"))  # the trap
+
+
+def test_a_program_in_the_newer_form(tmp_path: Path) -> None:
+    path = tmp_path / "inference.json"
+    path.write_text(json.dumps({"base_code": {"magic": "pir"}, "program": {}}))
+    with pytest.raises(
+        EngineError, match=r"inference\.json .*re-export with FLAGS_enable_pir_api=0"
+    ):
+        program.read(str(path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"text", b"\x80"]
+)
+def test_other_files_for_a_program(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match="model is cut short, or not a Paddle program"):
+        program.read(str(path))
+
+
+def test_what_a_program_says(picodet: ModelFiles, squeezenet: ModelFiles, tmp_path: Path) -> None:
+    network = program.read(picodet.model)
+    assert network.inputs == {"image": (1, 3, 320, 320), "scale_factor": (1, 2)}
+    network = program.read(f"{squeezenet.model}/__model__")
+    assert network.inputs == {"data": (-1, 3, 227, 227)}
+    assert set(network.params) == {
+        path.name for path in Path(squeezenet.model).iterdir() if path.name[:4] in ("conv", "fire")
+    }
+    path = write_program(tmp_path / "model", [], inputs=[Tensor("a"), Tensor("b", (1, 2))])
+    assert program.read(str(path)) == program.Program({"a": (1, 3, 8, 8), "b": (1, 2)}, ())
+
+
+def test_a_conversion_that_takes_too_long(
+    twice: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convert, "TIME_LIMIT", 0)
+    with pytest.raises(EngineError, match="converting model took longer than 0 s"):
+        to_nb(twice, tmp_path / "cache")
+    assert kept(tmp_path / "cache") == []
+    monkeypatch.undo()
+    to_nb(twice, tmp_path / "cache")
+
+
+def test_a_child_out_of_time_is_killed_and_reaped() -> None:
+    def hang() -> None:
+        os.write(1, str(os.getpid()).encode())
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        time.sleep(60)
+
+    began = time.monotonic()
+    status, log = convert.run_apart(hang, 0.3)
+    assert status is None
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log), 0)
+
+
+def test_a_childs_end_and_its_words() -> None:
+    def fail() -> None:
+        raise MemoryError("none left")
+
+    assert convert.run_apart(lambda: None, 5) == (0, "")
+    status, log = convert.run_apart(fail, 5)
+    assert (status, log) == (1 << 8, "MemoryError('none left')")
+    status, _ = convert.run_apart(os.abort, 5)
+    assert status is not None
+    assert os.WTERMSIG(status) == signal.SIGABRT
+
+
+def test_the_child_dies_with_the_worker() -> None:
+    code = """
+import os, time
+from edged.worker.engines import convert
+out = os.dup(1)
+def hang():
+    os.write(out, str(os.getpid()).encode() + b"\\n")
+    time.sleep(60)
+convert.run_apart(hang, 60)
+"""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=str(REPOSITORY), stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    int(worker.stdout.readline())
+    worker.kill()
+    worker.wait(10)
+    # The child holds the other end of this pipe for as long as it lives.
+    began = time.monotonic()
+    assert worker.stdout.read() == b""
+    assert time.monotonic() - began < 10
+    worker.stdout.close()
+
+
+def test_two_workers_convert_once(twice: ModelFiles, tmp_path: Path) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    (lock,) = (tmp_path / "cache").glob("*.lock")
+    aside = tmp_path / "aside.nb"
+    path.rename(aside)
+    code = CONVERT + "print(convert.to_nb(lite, files, (), sys.argv[3]))"
+    command = [sys.executable, "-c", code, twice.model, str(twice.params), str(tmp_path / "cache")]
+    with open(lock, "wb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with subprocess.Popen(command, cwd=str(REPOSITORY), stdout=subprocess.PIPE) as second:
+            time.sleep(1.5)
+            assert second.poll() is None
+            aside.rename(path)
+            made = path.stat()
+            fcntl.flock(first, fcntl.LOCK_UN)
+            assert second.communicate(timeout=30)[0].decode().split() == [str(path)]
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
+
+
+def test_a_cache_that_is_no_folder(twice: ModelFiles, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(EngineError, match=r"cannot keep a converted model in .*cache: File exists"):
+        to_nb(twice, tmp_path / "cache")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_cache(twice: ModelFiles, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o500)
+    with pytest.raises(EngineError, match=r"cannot keep .*: Permission denied"):
+        to_nb(twice, cache)
+
+
+def test_a_full_disk(picodet: ModelFiles, tmp_path: Path) -> None:
+    """Stood in for by a limit on a file's size, which fails a write just so."""
+    code = (
+        CONVERT
+        + """
+import resource
+from edged.errors import EngineError
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    convert.to_nb(lite, files, (), sys.argv[3])
+except EngineError as error:
+    print("REFUSED", error)
+"""
+    )
+    result = run_python(code, picodet.model, picodet.params, tmp_path / "cache")
+    assert "REFUSED model.pdmodel cannot be converted: it could not be written" in result.stdout
+    assert kept(tmp_path / "cache") == []
+
+
+def test_a_build_without_the_converter(
+    twice: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(lite, "Opt")
+    with pytest.raises(EngineError, match=r"no converter: make an \.nb with paddle_lite_opt"):
+        to_nb(twice, tmp_path / "cache")
+
+
+def test_no_core_is_dumped() -> None:
+    def limit() -> None:
+        os.write(1, str(resource.getrlimit(resource.RLIMIT_CORE)).encode())
+
+    assert convert.run_apart(limit, 5)[1] == "(0, 0)"
