@@ -1,0 +1,129 @@
+"""The commands as a person or a program calls them: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+from tests.support import DEMO_MODELS, ROOT, RunningDaemon
+
+DIGITS = DEMO_MODELS / "digits"
+
+
+def edged(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edged", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def results(output: str) -> List[Any]:
+    found: List[Any] = json.loads(output)["result"]
+    return found
+
+
+def test_predict_prints_a_table_for_people(models: Path, state: Path) -> None:
+    done = edged(
+        "predict", DIGITS / "sample.jpg", "--mid=1", f"--models={models}", f"--state={state}"
+    )
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["label", "score", "left", "top", "width", "height"]
+    assert rows
+
+
+def test_predict_in_process_and_through_a_daemon_agree(
+    models: Path, state: Path, daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    shown = tmp_path / "shown.jpg"
+    common = ["predict", DIGITS / "sample.jpg", "--mid=1", "--json"]
+    here = edged(*common, f"--models={models}", f"--state={state}")
+    there = edged(*common, f"--url={daemon.url}", f"--show={shown}")
+    assert here.returncode == there.returncode == 0, here.stderr + there.stderr
+    assert results(here.stdout) == results(there.stdout) != []
+    assert shown.read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_the_sample_of_a_demo_model_is_what_predict_prints(models: Path, state: Path) -> None:
+    done = edged(
+        "predict",
+        DIGITS / "sample.jpg",
+        "--mid=1",
+        "--json",
+        f"--models={models}",
+        f"--state={state}",
+    )
+    golden = json.loads((DIGITS / "sample.json").read_text())["result"]
+    assert [found["label"] for found in results(done.stdout)] == [
+        found["label"] for found in golden
+    ]
+
+
+def test_models_list_shows_what_can_be_served_and_what_cannot(tmp_path: Path) -> None:
+    (tmp_path / "models" / "7-nothing").mkdir(parents=True)
+    done = edged("models", "list", f"--models={tmp_path / 'models'}", f"--state={tmp_path}")
+    assert done.returncode == 0
+    assert "nothing" in done.stdout
+    done = edged("models", "list", "--json", f"--models={DEMO_MODELS}", f"--state={tmp_path}")
+    assert [entry["mid"] for entry in json.loads(done.stdout)] == [1, 2]
+
+
+def test_models_check_says_that_a_demo_model_can_be_served(state: Path) -> None:
+    done = edged("models", "check", DIGITS, f"--state={state}")
+    assert done.returncode == 0, done.stderr
+    assert "can be served; its sample agrees" in done.stdout
+
+
+def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "5-arm"
+    folder.mkdir()
+    nb = fixtures / "models" / "wrong_target" / "picodet_xs_320_coco_arm.nb"
+    (folder / "x.nb").write_bytes(nb.read_bytes())
+    (folder / "model.yaml").write_text(
+        "task: detection\nmodel: x.nb\npreprocess:\n- {op: resize, width: 320, height: 320}\n"
+    )
+    done = edged("models", "check", folder, f"--state={tmp_path}", "--json")
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert answer["servable"] is False
+    assert "ARM" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["predict", "/no/such/picture.jpg", "--mid=1"], "does not exist"),
+        (["predict", str(DIGITS / "sample.jpg")], "--mid"),
+        (["predict", str(DIGITS / "sample.jpg"), "--mid=99", f"--models={DEMO_MODELS}"], "99"),
+        (["predict", str(DIGITS / "model.yaml"), "--mid=1", f"--models={DEMO_MODELS}"], "JPEG"),
+        (["predict", str(DIGITS / "sample.jpg"), "--mid=1", "--url=http://127.0.0.1:1"], "answer"),
+        (["serve", "--port=many"], "port"),
+        (["serve", "--models=/no/such/folder"], "/no/such/folder"),
+        (["serve", "--prot=1"], "--prot"),
+        (["serve", "--config=/no/such/file"], "/no/such/file"),
+        (["models", "check", "/no/such/folder"], "does not exist"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_wrong_use_is_one_clear_line(arguments: List[str], said: str, tmp_path: Path) -> None:
+    done = edged(*arguments, EDGED_STATE=str(tmp_path))
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_named(daemon: RunningDaemon, models: Path, state: Path) -> None:
+    done = edged("serve", f"--port={daemon.port}", f"--models={models}", f"--state={state}")
+    assert done.returncode == 1
+    assert str(daemon.port) in done.stderr
+    assert "Traceback" not in done.stderr

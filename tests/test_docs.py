@@ -1,0 +1,41 @@
+"""The documentation says what the code declares: settings, errors, formats' steps."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from edged import config
+from edged.errors import ERRORS
+from edged.registry.spec import AnyStep
+from tests.support import ROOT
+
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+MODELS = (ROOT / "docs" / "models.md").read_text()
+
+# These two stop a command before it serves anything: no client ever sees them.
+BEFORE_SERVING = {"ConfigError", "ModelFolderError"}
+
+
+@pytest.mark.parametrize("name", list(config.FIELDS))
+def test_settings_are_documented_with_default_and_meaning(name: str) -> None:
+    default = "~/.local/state/edged" if name == "state" else config.default(name)
+    assert f"| `{name}` | `{default}` | {config.describe(name)} |" in SETTINGS
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    rows = [line for line in SETTINGS.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(config.FIELDS)
+
+
+@pytest.mark.parametrize("name", sorted(set(ERRORS) - BEFORE_SERVING))
+def test_codes_are_documented(name: str) -> None:
+    error = ERRORS[name]
+    assert f"| {error.code} | {error.http_status} | {name} | {error.when} |" in API
+
+
+@pytest.mark.parametrize("step", typing.get_args(AnyStep))
+def test_preprocessing_steps_are_documented(step: type) -> None:
+    assert f"| `{step.__struct_config__.tag}` |" in MODELS  # type: ignore[attr-defined]
