@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Sequence, Tuple, Union
 
+import numpy as np
 import pytest
 
 from edged.registry.spec import ModelFiles, ModelSpec
+from edged.worker.engines import Array, paddlelite
+from tests.support import ROOT
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-_FIXTURES = REPOSITORY.parent / "shared" / "fixtures"
 _KINDS = {"int32": 2, "int64": 3, "float32": 5, "uint8": 20}
 
 
@@ -114,11 +115,22 @@ def combined(model: Path) -> ModelFiles:
     return ModelFiles(kind="combined", model=str(model), params=str(model.with_name("params")))
 
 
+def converted(spec: ModelSpec, cache: Path) -> str:
+    """The path of a network's `.nb`."""
+    paddlelite.load(spec, str(cache), 1)
+    (path,) = cache.glob("*.nb")
+    return str(path)
+
+
+def picture(value: float = 1.0, shape: Tuple[int, ...] = (1, 3, 8, 8)) -> Array:
+    return np.full(shape, value, np.float32)
+
+
 def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """In a process of its own, which may crash."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=str(REPOSITORY),
+        cwd=str(ROOT),
         capture_output=True,
         text=True,
         timeout=60,
@@ -127,17 +139,14 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture
-def models() -> Path:
-    """The folder of real exported models."""
-    path = _FIXTURES / "models"
-    if not path.is_dir():
-        pytest.skip(f"{path} is not there: a clone has no such folder")
-    return path
+def exported(fixtures: Path) -> Path:
+    """The folder of real models, as their exporters left them."""
+    return fixtures / "models"
 
 
 @pytest.fixture
-def picodet(models: Path) -> ModelFiles:
-    folder = models / "picodet_xs_320_coco"
+def picodet(exported: Path) -> ModelFiles:
+    folder = exported / "picodet_xs_320_coco"
     return ModelFiles(
         kind="combined",
         model=str(folder / "model.pdmodel"),
@@ -146,8 +155,8 @@ def picodet(models: Path) -> ModelFiles:
 
 
 @pytest.fixture
-def squeezenet(models: Path) -> ModelFiles:
-    return ModelFiles(kind="separate", model=str(models / "squeezenet_v1_1"))
+def squeezenet(exported: Path) -> ModelFiles:
+    return ModelFiles(kind="separate", model=str(exported / "squeezenet_v1_1"))
 
 
 @pytest.fixture
@@ -155,6 +164,11 @@ def twice(tmp_path: Path) -> ModelFiles:
     """A network that answers 2 x + 1 for a picture of 1 x 3 x 8 x 8."""
     program = write_program(tmp_path / "model", [Op("scale", "image", "out", TWICE)])
     return combined(program)
+
+
+@pytest.fixture
+def engine(twice: ModelFiles, tmp_path: Path) -> paddlelite.PaddleLite:
+    return paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 1)
 
 
 Copier = Callable[[ModelFiles], ModelFiles]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import resource
 import signal
@@ -18,12 +17,11 @@ import pytest
 from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import convert, nb, program
+from tests.support import ROOT
 from tests.worker.engines.conftest import (
-    REPOSITORY,
     TWICE,
     Copier,
     Op,
-    Tensor,
     combined,
     run_python,
     write_program,
@@ -133,8 +131,8 @@ def test_truncated_parameters(picodet: ModelFiles, copied: Copier, tmp_path: Pat
     assert kept(tmp_path / "cache") == []
 
 
-def test_parameters_of_another_model(picodet: ModelFiles, models: Path, tmp_path: Path) -> None:
-    params = str(models / "ppocr_cls_v2" / "inference.pdiparams")
+def test_parameters_of_another_model(picodet: ModelFiles, exported: Path, tmp_path: Path) -> None:
+    params = str(exported / "ppocr_cls_v2" / "inference.pdiparams")
     files = ModelFiles(kind="combined", model=picodet.model, params=params)
     with pytest.raises(EngineError, match=r"cannot be converted: .*partial data"):
         to_nb(files, tmp_path / "cache")
@@ -166,49 +164,6 @@ def test_an_unsupported_operator_is_named(tmp_path: Path) -> None:
     files = combined(write_program(tmp_path / "model", [Op("frobnicate", "image", "out")]))
     with pytest.raises(EngineError, match=r"not supported.*'frobnicate'"):
         to_nb(files, tmp_path / "cache")
-
-
-def test_a_truncated_program(picodet: ModelFiles, copied: Copier, tmp_path: Path) -> None:
-    """Paddle Lite converts one without a word, into a model without outputs."""
-    files = copied(picodet)
-    whole = Path(files.model).read_bytes()
-    for size in (0, 1, 1000, 100_000, len(whole) - 1):
-        Path(files.model).write_bytes(whole[:size])
-        with pytest.raises(EngineError, match=r"^model\.pdmodel is cut short, or not a Paddle pro"):
-            program.read(files.model)
-    Path(files.model).write_bytes(whole[:100_000])
-    convert.to_nb(lite, files, (), str(tmp_path / "cache"))  # the trap
-
-
-def test_a_program_in_the_newer_form(tmp_path: Path) -> None:
-    path = tmp_path / "inference.json"
-    path.write_text(json.dumps({"base_code": {"magic": "pir"}, "program": {}}))
-    with pytest.raises(
-        EngineError, match=r"inference\.json .*re-export with FLAGS_enable_pir_api=0"
-    ):
-        program.read(str(path))
-
-
-@pytest.mark.parametrize(
-    "content", [b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"text", b"\x80"]
-)
-def test_other_files_for_a_program(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "model"
-    path.write_bytes(content)
-    with pytest.raises(EngineError, match="model is cut short, or not a Paddle program"):
-        program.read(str(path))
-
-
-def test_what_a_program_says(picodet: ModelFiles, squeezenet: ModelFiles, tmp_path: Path) -> None:
-    network = program.read(picodet.model)
-    assert network.inputs == {"image": (1, 3, 320, 320), "scale_factor": (1, 2)}
-    network = program.read(f"{squeezenet.model}/__model__")
-    assert network.inputs == {"data": (-1, 3, 227, 227)}
-    assert set(network.params) == {
-        path.name for path in Path(squeezenet.model).iterdir() if path.name[:4] in ("conv", "fire")
-    }
-    path = write_program(tmp_path / "model", [], inputs=[Tensor("a"), Tensor("b", (1, 2))])
-    assert program.read(str(path)) == program.Program({"a": (1, 3, 8, 8), "b": (1, 2)}, ())
 
 
 def test_a_conversion_that_takes_too_long(
@@ -258,9 +213,7 @@ def hang():
     time.sleep(60)
 convert.run_apart(hang, 60)
 """
-    worker = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=str(REPOSITORY), stdout=subprocess.PIPE
-    )
+    worker = subprocess.Popen([sys.executable, "-c", code], cwd=str(ROOT), stdout=subprocess.PIPE)
     assert worker.stdout is not None
     int(worker.stdout.readline())
     worker.kill()
@@ -281,7 +234,7 @@ def test_two_workers_convert_once(twice: ModelFiles, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, twice.model, str(twice.params), str(tmp_path / "cache")]
     with open(lock, "wb") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
-        with subprocess.Popen(command, cwd=str(REPOSITORY), stdout=subprocess.PIPE) as second:
+        with subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE) as second:
             time.sleep(1.5)
             assert second.poll() is None
             aside.rename(path)

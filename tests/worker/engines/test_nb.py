@@ -29,21 +29,21 @@ def write_nb(path: Path, kernels: Sequence[str], meta: int = 2, params: Sequence
     return path
 
 
-def test_reads_what_a_file_for_arm_says(models: Path) -> None:
-    header = nb.read(str(models / "wrong_target" / "picodet_xs_320_coco_arm.nb"))
+def test_reads_what_a_file_for_arm_says(exported: Path) -> None:
+    header = nb.read(str(exported / "wrong_target" / "picodet_xs_320_coco_arm.nb"))
     assert header == nb.NbHeader(2, "v2.12", ("ARM",), ("fp32", "any"))
-    header = nb.read(str(models / "easyedge_ocr_res" / "model"))
+    header = nb.read(str(exported / "easyedge_ocr_res" / "model"))
     assert header == nb.NbHeader(2, "v2.10", ("ARM",), ("fp32", "int8", "any"))
 
 
-def test_refuses_a_real_file_for_arm_here(models: Path) -> None:
-    path = str(models / "wrong_target" / "picodet_xs_320_coco_arm.nb")
+def test_refuses_a_real_file_for_arm_here(exported: Path) -> None:
+    path = str(exported / "wrong_target" / "picodet_xs_320_coco_arm.nb")
     with pytest.raises(EngineError, match=r"arm\.nb is made for ARM, this machine is x86-64"):
         nb.check(path, "x86_64")
     nb.check(path, "aarch64")
 
 
-def test_the_trap_a_file_for_another_machine_loads_and_then_fails(models: Path) -> None:
+def test_the_trap_a_file_for_another_machine_loads_and_then_fails(exported: Path) -> None:
     pytest.importorskip("paddlelite")
     if nb.host_target() != "x86":
         pytest.skip("the file is made for this machine")
@@ -59,7 +59,7 @@ print("LOADED", flush=True)
 predictor.run()
 sys.exit(0 if np.isfinite(predictor.get_output(0).numpy()).all() else 9)
 """
-    path = models / "wrong_target" / "picodet_xs_320_coco_arm.nb"
+    path = exported / "wrong_target" / "picodet_xs_320_coco_arm.nb"
     result = run_python(code, path)
     assert "LOADED" in result.stdout
     assert result.returncode != 0
@@ -124,9 +124,17 @@ def test_every_cut_is_seen(tmp_path: Path) -> None:
     nb.read(str(cut))
 
 
+def test_a_cut_topology_is_seen_in_the_older_layout(tmp_path: Path) -> None:
+    path = write_nb(tmp_path / "a.nb", X86, meta=1)
+    topology_end = path.read_bytes().index(b"feed/def/1/4/2") + len("feed/def/1/4/2")
+    path.write_bytes(path.read_bytes()[:topology_end])
+    with pytest.raises(EngineError, match="cut short"):
+        nb.read(str(path))
+
+
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.999999])
-def test_cuts_of_real_files_are_seen(models: Path, tmp_path: Path, part: float) -> None:
-    for path in (models / "wrong_target").iterdir():
+def test_cuts_of_real_files_are_seen(exported: Path, tmp_path: Path, part: float) -> None:
+    for path in (exported / "wrong_target").iterdir():
         whole = path.read_bytes()
         cut = tmp_path / "cut.nb"
         cut.write_bytes(whole[: int(len(whole) * part)])
