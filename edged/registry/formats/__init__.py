@@ -1,0 +1,27 @@
+"""One module for each exporter; a new one is a line in `FORMATS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, Tuple
+
+from edged.registry.formats import native, paddledetection
+from edged.registry.formats.description import Description
+
+
+class Format(Protocol):
+    """What a module in `FORMATS` offers. Both functions may raise ModelFolderError."""
+
+    EXPORTER: str
+
+    def recognise(self, folder: Path) -> bool:
+        """Whether the folder is this exporter's, fit to be served or not."""
+
+    def read(self, folder: Path) -> Description: ...
+
+
+FORMATS: Tuple[Format, ...] = (
+    native,
+    paddledetection,
+)
+"""In the order in which they are asked; the first that recognises a folder reads it."""

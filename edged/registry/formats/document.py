@@ -1,0 +1,112 @@
+"""YAML from untrusted folders, and its conversion to typed values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, Hashable, List, Tuple, Type, TypeVar
+
+import msgspec
+import yaml
+
+from edged.errors import ModelFolderError
+from edged.registry.files import read_inside
+
+_LIMIT = 1 << 20
+_MAX_DEPTH = 20
+_MAX_SCALAR = 4096  # an int of more digits costs quadratic time
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
+
+T = TypeVar("T")
+
+# libyaml is ten times faster where the wheel brings it.
+_Safe: Type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):  # type: ignore[misc, valid-type]
+    """The safe loader without dates, merges and keys that are not text."""
+
+    yaml_implicit_resolvers: Dict[str, List[Tuple[str, Any]]] = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN_TAGS]
+        for first, resolvers in _Safe.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Hashable, Any]:
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                raise yaml.constructor.ConstructorError(
+                    problem="a key is not text", problem_mark=key.start_mark
+                )
+        mapping: Dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+    def construct_small_int(self, node: yaml.ScalarNode) -> int:
+        """msgspec raises SystemError when an int is too large for the float it should be."""
+        value: int = self.construct_yaml_int(node)
+        if not -(2**63) <= value < 2**63:
+            raise yaml.constructor.ConstructorError(
+                problem="a number is too large", problem_mark=node.start_mark
+            )
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_small_int)
+
+
+def read_yaml(folder: Path, name: str) -> Dict[str, Any]:
+    """The mapping in file `name`, {} if the file is empty."""
+    data = read_inside(folder, name, _LIMIT)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ModelFolderError(f"{name} is not UTF-8") from None
+    try:
+        _refuse_bombs(text, name)
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        where = f"{name}{_line(error.problem_mark)}"
+        raise ModelFolderError(f"{where}: not usable YAML, {error.problem}") from None
+    # To YAML `0b_` is an int, and a float of many sexagesimal places is a float.
+    except (yaml.YAMLError, ValueError, OverflowError):
+        raise ModelFolderError(f"{name} is not usable YAML") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ModelFolderError(f"{name} does not hold keys and values")
+    return value
+
+
+def _refuse_bombs(text: str, name: str) -> None:
+    """Looks at the events alone, before anything is built from them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Safe):
+        problem = ""
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent):
+            event.value.encode()  # a lone surrogate raises here, not when an answer is written
+            if len(event.value) > _MAX_SCALAR:
+                problem = f"a value is longer than {_MAX_SCALAR} characters"
+        if depth > _MAX_DEPTH:
+            problem = "it is nested too deeply"
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            problem = "anchors and aliases are not allowed"
+        if getattr(event, "tag", None) is not None:
+            problem = "tags are not allowed"
+        if problem:
+            raise ModelFolderError(f"{name}{_line(event.start_mark)}: {problem}")
+
+
+def _line(mark: Any) -> str:
+    return f", line {mark.line + 1}" if mark else ""
+
+
+def convert(value: Any, kind: Type[T], where: str) -> T:
+    """`value` as a `kind`; a misfit is reported with its key."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        message, _, key = str(error).partition(" - at `$")
+        at = f", {key.strip('.`')}" if key else ""
+        raise ModelFolderError(f"{where}{at}: {message[:1].lower()}{message[1:]}") from None

@@ -1,0 +1,114 @@
+"""`model.yaml`: a whole description, or changes to what an exporter says.
+
+With any of the keys of `_Native` it is whole; else it only overrides.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import List, Literal, Optional, Tuple, Union
+
+import msgspec
+
+from edged.errors import ModelFolderError
+from edged.registry.files import exists, file_inside, inside
+from edged.registry.formats.description import Description
+from edged.registry.formats.document import convert, read_yaml
+from edged.registry.formats.labels import read_labels
+from edged.registry.spec import AnyStep, ModelFiles
+
+if sys.version_info >= (3, 9):
+    from typing import Annotated
+else:
+    from typing_extensions import Annotated
+
+EXPORTER = "native"
+
+FILE = "model.yaml"
+_MAX_MID = 2**53 - 1  # what every JSON client reads exactly
+
+_Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model even when the rest of its file is wrong."""
+
+    mid: Optional[Annotated[int, msgspec.Meta(ge=0, le=_MAX_MID)]] = None
+    name: Optional[str] = None
+
+
+class _Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    labels: Union[List[str], str, None] = None
+    threshold: Optional[Annotated[float, msgspec.Meta(ge=0, le=1)]] = None
+    instances: Optional[_Count] = None
+    threads: Optional[_Count] = None
+
+
+class _Native(_Overrides, frozen=True, kw_only=True):
+    task: Literal["detection", "classification"]
+    model: str
+    params: Optional[str] = None
+    preprocess: List[AnyStep]
+
+
+_NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(_Overrides.__struct_fields__)
+
+
+def identity(folder: Path) -> Identity:
+    if not exists(folder, FILE):
+        return Identity()
+    return convert(read_yaml(folder, FILE), Identity, FILE)
+
+
+def recognise(folder: Path) -> bool:
+    return exists(folder, FILE) and not _NATIVE_KEYS.isdisjoint(read_yaml(folder, FILE))
+
+
+def read(folder: Path) -> Description:
+    native = convert(read_yaml(folder, FILE), _Native, FILE)
+    return Description(
+        task=native.task,
+        files=_files(folder, native.model, native.params),
+        preprocess=tuple(native.preprocess),
+    )
+
+
+def override(folder: Path, description: Description) -> Description:
+    """`description` with what `model.yaml`, if there is one, says otherwise."""
+    if not exists(folder, FILE):
+        return description
+    kind = _Native if recognise(folder) else _Overrides
+    changes = convert(read_yaml(folder, FILE), kind, FILE)
+    labels = description.labels if changes.labels is None else _labels(folder, changes.labels)
+    threshold = description.threshold if changes.threshold is None else changes.threshold
+    return msgspec.structs.replace(
+        description,
+        labels=labels,
+        threshold=threshold,
+        instances=changes.instances,
+        threads=changes.threads,
+    )
+
+
+def _labels(folder: Path, labels: Union[List[str], str]) -> Tuple[str, ...]:
+    return read_labels(folder, labels) if isinstance(labels, str) else tuple(labels)
+
+
+def _files(folder: Path, model: str, params: Optional[str]) -> ModelFiles:
+    path = inside(folder, model)
+    if os.path.isdir(path):
+        kind: Literal["nb", "separate"] = "separate"
+        file_inside(folder, f"{model}/__model__")
+    elif model.endswith(".nb"):
+        kind = "nb"
+        file_inside(folder, model)
+    elif params is None:
+        file_inside(folder, model)
+        raise ModelFolderError(f"{FILE}: params is missing, the file with the weights of {model}")
+    else:
+        return ModelFiles("combined", file_inside(folder, model), file_inside(folder, params))
+    if params is not None:
+        raise ModelFolderError(f"{FILE}: params goes only with a full model in two files")
+    return ModelFiles(kind, path)

@@ -1,0 +1,84 @@
+"""Numbers of the folders that bring none, kept so that they never change.
+
+A folder that has gone keeps its number: a client must not meet another model under it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import AbstractSet, Dict, Sequence
+
+import msgspec
+
+from edged.errors import ConfigError
+
+if sys.version_info >= (3, 9):
+    from typing import Annotated
+else:
+    from typing_extensions import Annotated
+
+FILE = "mids.json"
+
+_Mid = Annotated[int, msgspec.Meta(ge=0)]
+
+
+def numbers(state: Path, newcomers: Sequence[str], claimed: AbstractSet[int]) -> Dict[str, int]:
+    """Folder -> number, for all there ever were.
+
+    A newcomer without one gets the lowest that is neither in `claimed` nor another's.
+    """
+    known = _load(state / FILE)
+    strangers = [folder for folder in newcomers if folder not in known]
+    if strangers:
+        taken = claimed | set(known.values())
+        free = (mid for mid in itertools.count() if mid not in taken)
+        known.update(zip(strangers, free))
+        _save(state / FILE, known)
+    return known
+
+
+def _load(path: Path) -> Dict[str, int]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Dict[str, _Mid])
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ConfigError(
+            f"{path} is damaged: restore it, or remove it and let the models be numbered anew"
+        ) from None
+
+
+def _save(path: Path, known: Dict[str, int]) -> None:
+    """After a power cut there is the old file or the new one, whole."""
+    data = msgspec.json.format(msgspec.json.encode(known), indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)
+            except OSError:
+                os.unlink(file.name)
+                raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"the models' numbers cannot be kept in the state directory {path.parent}: "
+            f"{error.strerror}"
+        ) from None
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,180 @@
+"""Which models there are: a folder of models to entries, each served or refused with a reason."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import DefaultDict, Dict, Hashable, List, Mapping, Optional, Sequence, Tuple
+
+import msgspec
+
+from edged.errors import ConfigError, ModelFolderError
+from edged.registry import mids
+from edged.registry.files import inside
+from edged.registry.formats import FORMATS, Format, native
+from edged.registry.formats.description import input_size
+from edged.registry.sample import read_sample
+from edged.registry.spec import ModelSpec
+
+# A longer run of digits is a date or a serial number, and part of the name.
+_NUMBERED = re.compile(r"([0-9]{1,15})(?![0-9])-?(.*)", re.DOTALL)
+_NAME = re.compile(r"\w[\w.-]{0,63}")  # what may stand in a URL's path
+_MAX_SHOWN = 300
+_NO_MID_YET = -1
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A folder in the folder of models. `spec` is None when `reason` says why it is not served.
+
+    `exporter` is None where no format recognises it, `mid` where it never had one.
+    """
+
+    folder: str
+    mid: Optional[int]
+    name: str
+    exporter: Optional[str]
+    spec: Optional[ModelSpec]
+    reason: str
+
+
+def scan(models: Path, state: Path) -> List[Entry]:
+    """Ordered by mid, those without one last. Blocks on the disk.
+
+    Raises ConfigError when `models` cannot be read or numbers cannot be kept in `state`.
+    """
+    found = [_look(models / folder) for folder in _folders(models)]
+    numbers = _numbers(found, state)
+    # A folder that no format recognises may be anything: it claims nothing.
+    claims = [entry.folder for entry in found if entry.exporter is not None]
+    same_mid = _rivals({folder: numbers[folder] for folder in claims if folder in numbers})
+    same_name = _rivals({entry.folder: entry.name for entry in found if entry.folder in claims})
+    entries = []
+    for entry in found:
+        mid, reason = numbers.get(entry.folder), entry.reason
+        if not reason and entry.folder in same_mid:
+            reason = f"mid {mid} is also that of {same_mid[entry.folder]}"
+        if not reason and entry.folder in same_name:
+            reason = f"the name {entry.name} is also that of {same_name[entry.folder]}"
+        entries.append(_settled(entry, mid, reason))
+    return sorted(entries, key=_order)
+
+
+def look(folder: Path) -> Entry:
+    """One folder, wherever it is. Its number may be None, and `spec.mid` -1 then."""
+    entry = _look(Path(os.path.abspath(folder)))
+    return _settled(entry, entry.mid, entry.reason)
+
+
+def _order(entry: Entry) -> Tuple[bool, int, bool, str]:
+    """What is served stands before what merely has the same number in its name."""
+    return entry.mid is None, entry.mid or 0, entry.spec is None, entry.folder
+
+
+def _folders(models: Path) -> List[str]:
+    try:
+        names = os.listdir(models)
+    except OSError as error:
+        raise ConfigError(f"the models' folder {models}: {error.strerror}") from None
+    return sorted(
+        name
+        for name in names
+        if not name.startswith(".") and os.path.isdir(os.path.join(models, name))
+    )
+
+
+def _look(folder: Path) -> Entry:
+    """The entry as far as the folder itself tells: `mid` may still be None."""
+    mid, name = _from_folder(folder.name)
+    exporter, spec, reason = None, None, ""
+    try:
+        path = inside(folder, ".")
+        identity = native.identity(folder)
+        mid = mid if identity.mid is None else identity.mid
+        name = name if identity.name is None else identity.name
+        format = _recognise(folder)
+        exporter = format.EXPORTER
+        spec = _read(folder, format, path, mid, name)
+    except ModelFolderError as error:
+        reason = str(error)
+    return Entry(folder.name, mid, name, exporter, spec, reason)
+
+
+def _from_folder(folder: str) -> Tuple[Optional[int], str]:
+    """`10-helmets` is 10, `helmets`."""
+    match = _NUMBERED.fullmatch(folder)
+    return (int(match[1]), match[2] or folder) if match else (None, folder)
+
+
+def _recognise(folder: Path) -> Format:
+    for format in FORMATS:
+        if format.recognise(folder):
+            return format
+    raise ModelFolderError("no exporter is recognised, and no model.yaml names a model")
+
+
+def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str) -> ModelSpec:
+    if not _NAME.fullmatch(name):
+        raise ModelFolderError(
+            f"the name {name!r} may have letters, digits, '-', '_' and '.' only, 64 at most"
+        )
+    description = native.override(folder, format.read(folder))
+    read_sample(folder)  # a broken one is the folder's fault too
+    return ModelSpec(
+        mid=_NO_MID_YET if mid is None else mid,
+        name=name,
+        task=description.task,
+        exporter=format.EXPORTER,
+        folder=path,
+        files=description.files,
+        preprocess=description.preprocess,
+        input_size=input_size(description.preprocess),
+        labels=description.labels,
+        threshold=description.threshold,
+        instances=description.instances,
+        threads=description.threads,
+    )
+
+
+def _numbers(found: Sequence[Entry], state: Path) -> Dict[str, int]:
+    """Folder -> mid. Only a folder that can be served gets a new one."""
+    own = {entry.folder: entry.mid for entry in found if entry.mid is not None}
+    if len(own) == len(found):
+        return own
+    newcomers = [entry.folder for entry in found if entry.mid is None and entry.spec is not None]
+    return {**mids.numbers(state, newcomers, set(own.values())), **own}
+
+
+def _rivals(values: Mapping[str, Hashable]) -> Dict[str, str]:
+    """Folder -> the others with the same value, for those that are not alone with it."""
+    groups: DefaultDict[Hashable, List[str]] = defaultdict(list)
+    for folder, value in values.items():
+        groups[value].append(folder)
+    return {
+        folder: ", ".join(other for other in group if other != folder)
+        for group in groups.values()
+        if len(group) > 1
+        for folder in group
+    }
+
+
+def _settled(entry: Entry, mid: Optional[int], reason: str) -> Entry:
+    spec = None if reason else entry.spec
+    if spec is not None and mid is not None:
+        spec = msgspec.structs.replace(spec, mid=mid)
+    return Entry(
+        folder=_shown(entry.folder),
+        mid=mid,
+        name=_shown(entry.name),
+        exporter=entry.exporter,
+        spec=spec,
+        reason=_shown(reason),
+    )
+
+
+def _shown(text: str) -> str:
+    """Fit for a log, a terminal and JSON: much of it comes from whoever made the folder."""
+    if len(text) > _MAX_SHOWN:
+        text = text[:_MAX_SHOWN] + "…"
+    return "".join(character if character.isprintable() else "?" for character in text)
