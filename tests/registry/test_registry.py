@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -131,16 +130,6 @@ def test_a_folder_that_has_gone_keeps_its_number(models: Models) -> None:
     assert models.by_folder()["new"].mid == 1
     (models.path / ".gone").rename(models.path / "gone")
     assert models.by_folder()["gone"].mid == 0
-
-
-def test_numbers_are_not_written_again_without_need(models: Models) -> None:
-    models.native("a")
-    models.scan()
-    (kept,) = models.state.iterdir()
-    before = kept.stat()
-    models.scan()
-    assert kept.stat().st_ino == before.st_ino
-    assert list(models.state.iterdir()) == [kept]
 
 
 def test_a_folder_that_cannot_be_served_gets_no_number_but_keeps_one(models: Models) -> None:
@@ -309,63 +298,11 @@ def test_without_the_folder_of_models_the_reason_is_clear(tmp_path: Path) -> Non
         scan(tmp_path / "file", tmp_path)
 
 
-def test_a_state_that_is_no_directory_is_a_clear_error(models: Models) -> None:
-    models.native("a")
-    models.state.touch()
-    with pytest.raises(ConfigError, match="state"):
-        models.scan()
-
-
-def test_a_state_that_cannot_be_written_is_a_clear_error(models: Models) -> None:
-    models.native("a")
-    with pytest.raises(ConfigError, match="state directory /proc/edged: "):  # not even root can
-        scan(models.path, Path("/proc/edged"))
-
-
-def test_a_failed_write_is_a_clear_error_and_leaves_the_old_numbers(
-    models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    models.native("a")
-    models.scan()
-    (kept,) = models.state.iterdir()
-    before = kept.read_bytes()
-    models.native("b")
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ConfigError, match="No space left"):
-        models.scan()
-    assert list(models.state.iterdir()) == [kept]
-    assert kept.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"a": "1"}', b"\xff", b'{"\xff": 1}', b'{"a":-1}']
-)
-def test_damaged_numbers_are_never_replaced_silently(models: Models, content: bytes) -> None:
-    models.native("a")
-    models.scan()
-    (kept,) = models.state.iterdir()
-    kept.write_bytes(content)
-    with pytest.raises(ConfigError, match="is damaged"):
-        models.scan()
-    assert kept.read_bytes() == content
-
-
 def test_damaged_numbers_harm_no_model_that_brings_its_own(models: Models) -> None:
     models.native("1-a")
     models.state.mkdir()
     (models.state / "mids.json").write_text("damaged")
     assert models.spec("1-a").mid == 1
-
-
-def test_numbers_are_readable_for_their_owner(models: Models) -> None:
-    models.native("安全帽")
-    models.scan()
-    (kept,) = models.state.iterdir()
-    assert json.loads(kept.read_text("utf-8")) == {"安全帽": 0}
 
 
 def test_look_reads_one_folder_without_a_number(models: Models) -> None:
