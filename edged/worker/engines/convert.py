@@ -148,15 +148,22 @@ def _convert(lite: ModuleType, files: ModelFiles, target: str, to: Path) -> None
     if status is None:
         raise EngineError(f"converting {name} took longer than {TIME_LIMIT:.0f} s")
     if status != 0:
-        raise EngineError(f"{name} cannot be converted: {_reason(log, status, to.parent)}")
-    nb.check(str(to))
+        reason = _unwritten(to.parent) if "fwrite(" in log else _reason(log, status)
+        raise EngineError(f"{name} cannot be converted: {reason}")
+    try:
+        nb.check(str(to))
+    except EngineError as error:  # the last write, at closing, is not checked by Paddle Lite
+        reason = _unwritten(to.parent)
+        raise EngineError(f"{name} cannot be converted: {reason}: {error}") from error
 
 
-def _reason(log: str, status: int, folder: Path) -> str:
+def _unwritten(folder: Path) -> str:
+    free = shutil.disk_usage(folder).free >> 20
+    return f"it could not be written to {folder} ({free} MB free)"
+
+
+def _reason(log: str, status: int) -> str:
     """Paddle Lite's last words of weight, on one line."""
-    if "fwrite(" in log:
-        free = shutil.disk_usage(folder).free >> 20
-        return f"it could not be written to {folder} ({free} MB free)"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     words: List[str] = _FATAL.findall(log) or [line for line in lines if line.startswith("Error")]
     if words:

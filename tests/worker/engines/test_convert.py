@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -105,6 +103,25 @@ def test_a_damaged_file_in_the_cache_is_made_anew(
     assert len(again.read_bytes()) == len(good)
 
 
+def test_a_damaged_file_of_an_earlier_conversion_is_removed(
+    twice: ModelFiles, tmp_path: Path
+) -> None:
+    path = to_nb(twice, tmp_path / "cache")
+    digest = path.name.split(".")[-2]
+    path.rename(path.with_name(path.name.replace(digest, "0" * len(digest))))
+    again = to_nb(twice, tmp_path / "cache")
+    assert kept(tmp_path / "cache") == [again]
+
+
+def test_what_is_there_needs_no_lock(twice: ModelFiles, tmp_path: Path) -> None:
+    """Nor, then, a cache that can be written."""
+    path = to_nb(twice, tmp_path / "cache")
+    (lock,) = (tmp_path / "cache").glob("*.lock")
+    lock.unlink()
+    lock.mkdir()
+    assert to_nb(twice, tmp_path / "cache") == path
+
+
 def test_what_a_killed_conversion_left_is_no_obstacle(twice: ModelFiles, tmp_path: Path) -> None:
     path = to_nb(twice, tmp_path / "cache")
     key = path.name.split(".")[0]
@@ -126,7 +143,9 @@ def test_nothing_is_printed(
 def test_truncated_parameters(picodet: ModelFiles, copied: Copier, tmp_path: Path) -> None:
     files = copied(picodet)
     cut(Path(str(files.params)), 1_000_000)
-    with pytest.raises(EngineError, match=r"^model\.pdmodel cannot be converted: .*Failed to read"):
+    with pytest.raises(
+        EngineError, match=r"^model\.pdmodel cannot be converted: \(fread.*\d bytes"
+    ):
         to_nb(files, tmp_path / "cache")
     assert kept(tmp_path / "cache") == []
 
@@ -162,7 +181,7 @@ def test_a_truncated_parameter_file(squeezenet: ModelFiles, copied: Copier, tmp_
 
 def test_an_unsupported_operator_is_named(tmp_path: Path) -> None:
     files = combined(write_program(tmp_path / "model", [Op("frobnicate", "image", "out")]))
-    with pytest.raises(EngineError, match=r"not supported.*'frobnicate'"):
+    with pytest.raises(EngineError, match=r"converted: Error: .*not supported.*'frobnicate'"):
         to_nb(files, tmp_path / "cache")
 
 
@@ -175,54 +194,6 @@ def test_a_conversion_that_takes_too_long(
     assert kept(tmp_path / "cache") == []
     monkeypatch.undo()
     to_nb(twice, tmp_path / "cache")
-
-
-def test_a_child_out_of_time_is_killed_and_reaped() -> None:
-    def hang() -> None:
-        os.write(1, str(os.getpid()).encode())
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        time.sleep(60)
-
-    began = time.monotonic()
-    status, log = convert.run_apart(hang, 0.3)
-    assert status is None
-    assert time.monotonic() - began < 5
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(log), 0)
-
-
-def test_a_childs_end_and_its_words() -> None:
-    def fail() -> None:
-        raise MemoryError("none left")
-
-    assert convert.run_apart(lambda: None, 5) == (0, "")
-    status, log = convert.run_apart(fail, 5)
-    assert (status, log) == (1 << 8, "MemoryError('none left')")
-    status, _ = convert.run_apart(os.abort, 5)
-    assert status is not None
-    assert os.WTERMSIG(status) == signal.SIGABRT
-
-
-def test_the_child_dies_with_the_worker() -> None:
-    code = """
-import os, time
-from edged.worker.engines import convert
-out = os.dup(1)
-def hang():
-    os.write(out, str(os.getpid()).encode() + b"\\n")
-    time.sleep(60)
-convert.run_apart(hang, 60)
-"""
-    worker = subprocess.Popen([sys.executable, "-c", code], cwd=str(ROOT), stdout=subprocess.PIPE)
-    assert worker.stdout is not None
-    int(worker.stdout.readline())
-    worker.kill()
-    worker.wait(10)
-    # The child holds the other end of this pipe for as long as it lives.
-    began = time.monotonic()
-    assert worker.stdout.read() == b""
-    assert time.monotonic() - began < 10
-    worker.stdout.close()
 
 
 def test_two_workers_convert_once(twice: ModelFiles, tmp_path: Path) -> None:
@@ -258,22 +229,27 @@ def test_a_read_only_cache(twice: ModelFiles, tmp_path: Path) -> None:
         to_nb(twice, cache)
 
 
-def test_a_full_disk(picodet: ModelFiles, tmp_path: Path) -> None:
-    """Stood in for by a limit on a file's size, which fails a write just so."""
+@pytest.mark.parametrize("limit", [1 << 20, 100])
+def test_a_full_disk(picodet: ModelFiles, twice: ModelFiles, tmp_path: Path, limit: int) -> None:
+    """Stood in for by a limit on a file's size, which fails a write just so.
+
+    A small model is written when its file is closed, and Paddle Lite does not look.
+    """
     code = (
         CONVERT
         + """
 import resource
 from edged.errors import EngineError
-resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 try:
     convert.to_nb(lite, files, (), sys.argv[3])
 except EngineError as error:
     print("REFUSED", error)
 """
     )
-    result = run_python(code, picodet.model, picodet.params, tmp_path / "cache")
-    assert "REFUSED model.pdmodel cannot be converted: it could not be written" in result.stdout
+    files = twice if limit == 100 else picodet
+    result = run_python(code, files.model, files.params, tmp_path / "cache", limit)
+    assert "cannot be converted: it could not be written to" in result.stdout
     assert kept(tmp_path / "cache") == []
 
 
@@ -283,10 +259,3 @@ def test_a_build_without_the_converter(
     monkeypatch.delattr(lite, "Opt")
     with pytest.raises(EngineError, match=r"no converter: make an \.nb with paddle_lite_opt"):
         to_nb(twice, tmp_path / "cache")
-
-
-def test_no_core_is_dumped() -> None:
-    def limit() -> None:
-        os.write(1, str(resource.getrlimit(resource.RLIMIT_CORE)).encode())
-
-    assert convert.run_apart(limit, 5)[1] == "(0, 0)"
