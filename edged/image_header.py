@@ -9,8 +9,9 @@ specification (RFC 9649), BITMAPINFOHEADER, EXIF 2.32 (orientation, tag 0x0112).
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import NamedTuple, Tuple, Union
+from typing import Iterator, NamedTuple, Tuple, Union
 
 from edged.errors import BadImage
 
@@ -18,7 +19,11 @@ from edged.errors import BadImage
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers that stand alone, without a length: TEM, RST0-7, SOI.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-
+_EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+_NO_FILL = re.compile(b"[^\xff]")
+# A picture with a colour profile and a depth map has some hundred. The daemon's loop waits
+# meanwhile, and a body of nothing but markers has millions.
+_MOST_SEGMENTS = 4096
 
 Data = Union[bytes, bytearray]
 
@@ -52,30 +57,49 @@ def read_header(data: Data) -> ImageHeader:
     return header
 
 
+class Segment(NamedTuple):
+    """A part of a JPEG before its pixels: `start` is where its 0xFF is."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def jpeg_segments(data: Data) -> Iterator[Segment]:
+    """Up to the first scan (its header is the last). Bytes that stand between segments are
+    skipped, as libjpeg does. Raises BadImage, struct.error or IndexError where `data` ends.
+    """
+    end = 2
+    for _ in range(_MOST_SEGMENTS):
+        start = data.find(b"\xff", end)
+        after_fill = _NO_FILL.search(data, start) if start >= 0 else None
+        if after_fill is None:
+            raise BadImage("the image's header is cut short")
+        start = after_fill.start() - 1
+        marker = data[start + 1]
+        end = start + 2
+        if marker == 0 or marker in _ALONE:
+            continue
+        if marker != _EOI:
+            (length,) = struct.unpack_from(">H", data, end)
+            if length < 2:
+                raise BadImage("the JPEG's markers are broken")
+            end += length
+        yield Segment(marker, start, end)
+        if marker in (_SOS, _EOI):
+            return
+    raise BadImage("the JPEG has too many segments")
+
+
 def _jpeg(data: Data) -> ImageHeader:
     orientation = 1
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise BadImage("the JPEG's markers are broken")
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker in _ALONE:
-            at += 2
-            continue
-        if marker in (0xD9, 0xDA):
-            raise BadImage("the JPEG has no frame before its first scan")
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if length < 2:
-            raise BadImage("the JPEG's markers are broken")
+    for marker, start, end in jpeg_segments(data):
         if marker in _SOF:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+            height, width = struct.unpack_from(">HH", data, start + 5)
             return ImageHeader("jpeg", width, height, orientation)
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            orientation = _exif_orientation(data[at + 10 : at + 2 + length])
-        at += 2 + length
+        if marker == _APP1 and data[start + 4 : start + 10] == b"Exif\0\0":
+            orientation = _exif_orientation(data[start + 10 : end])
+    raise BadImage("the JPEG has no frame before its first scan")
 
 
 def _exif_orientation(tiff: Data) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
+from tests.daemon.contract import Known, known
 from tests.support import DEMO_MODELS, FIXTURES, RunningDaemon
 
 SQUEEZENET = """
@@ -47,7 +48,9 @@ def fixtures() -> Path:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo models (mids 1 and 2), and PicoDet (10) and SqueezeNet (11) where they are."""
     folder = tmp_path_factory.mktemp("models") / "models"
-    shutil.copytree(DEMO_MODELS, folder)
+    folder.mkdir()
+    if DEMO_MODELS.is_dir():
+        shutil.copytree(DEMO_MODELS, folder, dirs_exist_ok=True)
     if FIXTURES.is_dir():
         source = FIXTURES / "models"
         shutil.copytree(source / "picodet_xs_320_coco", folder / "10-coco")
@@ -70,6 +73,25 @@ def daemon(models: Path, state: Path) -> Iterator[RunningDaemon]:
     with RunningDaemon(models=models, state=state) as running:
         yield running
         assert "BlockingError" not in running.log()
+
+
+@pytest.fixture(scope="session")
+def detector(daemon: RunningDaemon, models: Path) -> Known:
+    """The first ready detector of `daemon`, and a picture in which it sees something."""
+    return _known(daemon, models, "detection", "dog_bike_car.jpg")
+
+
+@pytest.fixture(scope="session")
+def classifier(daemon: RunningDaemon, models: Path) -> Known:
+    """The first ready classifier of `daemon`, and a picture for it."""
+    return _known(daemon, models, "classification", "tabby_cat.jpg")
+
+
+def _known(daemon: RunningDaemon, models: Path, task: str, photo: str) -> Known:
+    found = known(daemon, models, task, FIXTURES / "photos" / photo)
+    if found is None:
+        pytest.skip(f"there is no demo model for {task}, and no ../shared/fixtures")
+    return found
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ _msgpack = msgspec.msgpack.Encoder()
 
 
 def wants_msgpack(request: web.Request) -> bool:
-    return _MSGPACK in request.headers.get("Accept", "")
+    return _MSGPACK in request.headers.get("Accept", "").lower()
 
 
 def picture(request: web.Request, jpeg: bytes) -> Union[str, bytes, msgspec.UnsetType]:

@@ -3,81 +3,114 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import Dict, Iterator, List
+from email.message import Message
+from email.parser import BytesHeaderParser
+from typing import Dict, List, Optional
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from edged.errors import BodyTooLarge, DeadlinePassed, InvalidArgument
 
-_CHUNK = 1 << 18
+# A form of the contract has two parts, each with some hundred bytes of headers.
+_MOST_PARTS = 64
+_MOST_HEADER_BYTES = 8192
+
+
+async def expect_handler(request: web.Request) -> None:
+    """For every route that reads a body. `read_body` says "100 Continue", when nothing is
+    against the request so far; a client that asks first then need not send a body in vain.
+    """
 
 
 async def read_body(request: web.Request, limit: int, deadline: float) -> bytes:
     """The whole body. Raises BodyTooLarge as soon as it is known to pass `limit` bytes,
-    DeadlinePassed (`deadline` in the loop's time) when it is still coming by then.
+    DeadlinePassed (`deadline` in the loop's time) when it is still coming by then,
+    InvalidArgument when it is not encoded as its headers say.
     """
-    _refuse_announced(request, limit)
-    chunks: List[bytes] = []
-    size = 0
-    with _bounded(request, deadline):
-        while not request.content.at_eof():
-            chunk = await request.content.readany()
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit)
+    await _say_continue(request)
+    seconds = deadline - asyncio.get_running_loop().time()
+    try:
+        return await asyncio.wait_for(_read(request, limit), seconds)
+    except asyncio.TimeoutError:
+        raise DeadlinePassed("the deadline passed before the whole body had come") from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise InvalidArgument("the body is not encoded as its headers say") from None
 
 
 async def read_form(request: web.Request, limit: int, deadline: float) -> Dict[str, bytes]:
-    """The parts of a multipart/form-data body by their names; of a repeated name the first.
+    """The parts of a multipart/form-data body by their names.
 
-    Raises as `read_body`, and InvalidArgument when the body is not multipart.
+    Raises as `read_body`, and InvalidArgument when the body is not such a form.
     """
-    _refuse_announced(request, limit)
-    parts: Dict[str, bytes] = {}
-    with _bounded(request, deadline):
-        try:
-            reader = await request.multipart()
-            part = await reader.next()
-            while part is not None:
-                if isinstance(part, MultipartReader):
-                    raise InvalidArgument("a part of the form is a multipart body itself")
-                content = await _read_part(part, request, limit)
-                if part.name:
-                    parts.setdefault(part.name, content)
-                part = await reader.next()
-        except (ValueError, RuntimeError, AssertionError) as error:
-            # aiohttp says so, in these classes, of a body that is not as its header claims.
-            raise InvalidArgument(f"the body is not multipart/form-data: {error}") from None
-    return parts
+    boundary = _boundary(request.headers.get("Content-Type", ""))
+    return parse_form(await read_body(request, limit, deadline), boundary)
 
 
-async def _read_part(part: BodyPartReader, request: web.Request, limit: int) -> bytes:
-    chunks = []
-    while not part.at_eof():
-        chunks.append(await part.read_chunk(_CHUNK))
-        if request.content.total_bytes > limit:
+async def _say_continue(request: web.Request) -> None:
+    if "100-continue" in request.headers.get("Expect", "").lower():
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # aiohttp's own handler does so: the answer has not begun
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    chunks: List[bytes] = []
+    size = 0
+    while not request.content.at_eof():
+        chunk = await request.content.readany()
+        size += len(chunk)
+        if size > limit:
             raise _too_large(limit)
-    return bytes(part.decode(b"".join(chunks)))
-
-
-def _refuse_announced(request: web.Request, limit: int) -> None:
-    if request.content_length is not None and request.content_length > limit:
-        raise _too_large(limit)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is over {limit} bytes")
 
 
-@contextmanager
-def _bounded(request: web.Request, deadline: float) -> Iterator[None]:
-    """Wakes whoever reads the body when the deadline passes."""
-    late = DeadlinePassed("the deadline passed before the whole body had come")
-    timer = asyncio.get_running_loop().call_at(deadline, request.content.set_exception, late)
-    try:
-        yield
-    finally:
-        timer.cancel()
+def parse_form(body: bytes, boundary: bytes) -> Dict[str, bytes]:
+    """The parts of `body` by their names; those without a name are left out.
+
+    By the bytes, where aiohttp's reader takes 0.2 ms of the loop for each part and holds
+    no limit on what is not in a part. Raises InvalidArgument.
+    """
+    _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, _MOST_PARTS + 1)
+    parts: Dict[str, bytes] = {}
+    for piece in pieces[:_MOST_PARTS]:
+        if piece.startswith(b"--"):
+            return parts
+        end = piece.find(b"\r\n\r\n", 0, _MOST_HEADER_BYTES)
+        if end < 0:
+            raise _not_a_form(f"a part's headers do not end within {_MOST_HEADER_BYTES} bytes")
+        name = _name(piece[:end].strip())
+        if name in parts:
+            raise InvalidArgument(f"the form has more than one field `{name[:64]}`")
+        if name:
+            parts[name] = piece[end + 4 :]
+    if len(pieces) > _MOST_PARTS:
+        raise InvalidArgument(f"the form has more than {_MOST_PARTS} fields")
+    raise _not_a_form("its closing boundary is missing")
+
+
+def _boundary(content_type: str) -> bytes:
+    header = Message()
+    header["Content-Type"] = content_type
+    if header.get_content_maintype() != "multipart":
+        raise _not_a_form("its Content-Type says otherwise")
+    boundary: Optional[str] = header.get_boundary()
+    if not boundary:
+        raise _not_a_form("its Content-Type names no boundary")
+    return boundary.encode("utf-8", "surrogateescape")
+
+
+def _name(headers: bytes) -> str:
+    """The field's name from its Content-Disposition, empty when it has none."""
+    name = BytesHeaderParser().parsebytes(headers).get_param("name", "", "content-disposition")
+    return name if isinstance(name, str) else ""  # a tuple: in an encoding that forms don't use
+
+
+def _not_a_form(reason: str) -> InvalidArgument:
+    return InvalidArgument(f"the body is not multipart/form-data: {reason}")

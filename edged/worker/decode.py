@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Iterator, Tuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
 from edged.errors import BadImage
-from edged.image_header import Data, ImageHeader, read_header
+from edged.image_header import Data, ImageHeader, jpeg_segments, read_header
 
 Picture = npt.NDArray[np.uint8]
 """BGR, (H, W, 3)."""
@@ -41,17 +43,37 @@ def decode(data: Data) -> Picture:
 def _decode_jpeg(data: Data) -> Picture:
     if data[-2:] != _END_OF_IMAGE:
         data = bytes(data) + _END_OF_IMAGE
-    try:
-        picture: Picture = simplejpeg.decode_jpeg(data, colorspace="BGR")
-        return picture
-    except ValueError as error:
-        reason = str(error)
-    if "extraneous bytes" in reason:  # padding between segments: no pixel is missing
-        picture = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=False)
-        return picture
+    reason = ""
+    for candidate, strict in _readings(data):
+        try:
+            picture: Picture = simplejpeg.decode_jpeg(candidate, colorspace="BGR", strict=strict)
+            return picture
+        except ValueError as error:
+            reason = str(error)
+        if "extraneous bytes" not in reason:
+            break
     if "colorspace" in reason or "color conversion" in reason:  # CMYK, which cv2 converts
         return _decode_cv2(data, "JPEG")
     raise BadImage(f"the JPEG does not decode: {reason}")
+
+
+def _readings(data: Data) -> Iterator[Tuple[Data, bool]]:
+    """(bytes, strict): each is tried when there were extraneous bytes in the one before.
+
+    Some cameras pad between segments. libjpeg only warns of that, but simplejpeg stops at
+    the first warning and would not see that the scan is cut short. So padding in front of
+    the pixels is taken out; what then is extraneous comes after them.
+    """
+    yield data, True
+    unpadded = _without_padding(data)
+    yield unpadded, True
+    yield unpadded, False
+
+
+def _without_padding(data: Data) -> bytes:
+    segments = list(jpeg_segments(data))
+    rest = data[segments[-1].end :]
+    return b"".join([b"\xff\xd8", *(data[part.start : part.end] for part in segments), rest])
 
 
 def _decode_other(data: Data, header: ImageHeader) -> Picture:

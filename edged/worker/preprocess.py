@@ -7,7 +7,7 @@ from typing import Dict, Sequence, Tuple
 import cv2
 import numpy as np
 
-from edged.errors import BadImage, EngineError
+from edged.errors import BadImage, EngineError, ImageTooLarge
 from edged.registry.spec import AnyStep, CenterCrop, ModelSpec, Normalize, Resize, ResizeShort
 from edged.wire import TensorInfo
 from edged.worker.decode import Picture
@@ -20,6 +20,9 @@ _INTERP = {
     "area": cv2.INTER_AREA,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+
+# A strip of 16,384 x 1 pixels with its short side at 256 would fill 3 GB.
+_MOST_PIXELS = 1 << 25
 
 # PaddleDetection's inputs beside the picture, by name.
 _SCALE_FACTOR, _IM_SHAPE = "scale_factor", "im_shape"
@@ -74,7 +77,10 @@ def _apply(step: AnyStep, picture: Picture) -> Picture:
     if isinstance(step, ResizeShort):
         height, width = picture.shape[:2]
         ratio = step.size / min(height, width)
-        return _resize(picture, (round(width * ratio), round(height * ratio)), step.interp)
+        size = round(width * ratio), round(height * ratio)
+        if size[0] * size[1] > _MOST_PIXELS:
+            raise ImageTooLarge(f"the image is too narrow for this model: {width} x {height}")
+        return _resize(picture, size, step.interp)
     if isinstance(step, CenterCrop):
         height, width = picture.shape[:2]
         top, left = (height - step.height) // 2, (width - step.width) // 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from typing import Dict, List, NamedTuple, Sequence, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Type, Union
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,7 +19,7 @@ from aiohttp import web
 from edged.config import Settings
 from edged.daemon.answers import picture, respond
 from edged.daemon.service import Request, Service
-from edged.daemon.uploads import read_body, read_form
+from edged.daemon.uploads import expect_handler, read_body, read_form
 from edged.errors import (
     BadBase64,
     BadMid,
@@ -27,6 +27,7 @@ from edged.errors import (
     ImageMissing,
     InvalidArgument,
     NotJson,
+    UnknownModel,
 )
 from edged.results import Prediction, Result
 
@@ -54,16 +55,31 @@ class Reply(msgspec.Struct):
     msg: str
 
 
-class _Version(NamedTuple):
-    """The field names of the JSON body, and the query's name for the drawn picture."""
+class Fields(msgspec.Struct):
+    """The JSON body. What is not named here is passed over without being built in memory."""
 
+    image: Optional[str] = None
+    show: msgspec.Raw = msgspec.Raw()
+
+
+class FieldsV1(Fields):
+    image: Optional[str] = msgspec.field(name="base64_img", default=None)
+    show: msgspec.Raw = msgspec.field(name="image", default=msgspec.Raw())
+
+
+class _Version(NamedTuple):
+    """The JSON body with its name for the image, the query's name for the drawn picture."""
+
+    fields: Type[Fields]
     image_field: str
-    show_field: str
     show_query: str
 
 
-_V2 = _Version("image", "show", "show")
-_V1 = _Version("base64_img", "image", "image")
+_V2 = _Version(Fields, "image", "show")
+_V1 = _Version(FieldsV1, "base64_img", "image")
+
+# More digits than any mid has; beyond them an integer does not travel in JSON or msgpack.
+_MOST_DIGITS = 18
 
 
 class EdgeBoard:
@@ -75,16 +91,20 @@ class EdgeBoard:
         self._max_body = int(settings.max_body_mib * (1 << 20))
 
     def routes(self) -> List[web.RouteDef]:
-        v2 = "/api/model/service"
+        v2, tail = "/api/model/service", "{tail:mid=[^/]*}"
+        handlers = {
+            f"{v2}/base64": self._base64,
+            f"{v2}/base64/{tail}": self._base64,
+            f"{v2}/binary": self._binary,
+            f"{v2}/binary/{tail}": self._binary,
+            f"{v2}/multipart": self._multipart,
+            "/api/http": self._base64_v1,
+            "/api/image": self._binary_v1,
+            "/api/multipart": self._multipart_v1,
+        }
         return [
-            web.post(f"{v2}/base64", self._base64),
-            web.post(f"{v2}/base64/{{tail}}", self._base64),
-            web.post(f"{v2}/binary", self._binary),
-            web.post(f"{v2}/binary/{{tail}}", self._binary),
-            web.post(f"{v2}/multipart", self._multipart),
-            web.post("/api/http", self._base64_v1),
-            web.post("/api/image", self._binary_v1),
-            web.post("/api/multipart", self._multipart_v1),
+            web.post(path, handler, expect_handler=expect_handler)
+            for path, handler in handlers.items()
         ]
 
     async def _base64(self, request: web.Request) -> web.Response:
@@ -109,10 +129,10 @@ class EdgeBoard:
         deadline = self._deadline()
         mid = _mid(_query(request))
         body = await read_body(request, self._max_body, deadline)
-        fields = _json_object(body)
-        image = _decode_base64(fields.get(version.image_field), version.image_field)
+        fields = _json_fields(body, version)
+        image = _decode_base64(fields.image, version.image_field)
         # Only JSON true turns the picture on; anything else is what a client may send for "no".
-        show = fields.get(version.show_field) is True
+        show = bytes(fields.show) == b"true"
         prediction = await self._service.predict(mid, Request(image, show, deadline))
         return _one(request, prediction)
 
@@ -144,7 +164,11 @@ class EdgeBoard:
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
     reply = Reply(error.code, msgspec.UNSET, str(error))
-    return respond(request, reply, error.http_status, _retry_after(error))
+    response = respond(request, reply, error.http_status, _retry_after(error))
+    if "Expect" in request.headers and not request.content.is_eof():
+        # The client may now never send the body: the connection is of no further use.
+        response.force_close()
+    return response
 
 
 def _retry_after(error: EdgedError) -> Dict[str, str]:
@@ -183,7 +207,7 @@ def _query(request: web.Request) -> Dict[str, str]:
     Clients write a second `?` where `&` belongs, and `/mid=N` behind the path.
     """
     tail = request.match_info.get("tail", "")
-    text = f"{tail}&{request.rel_url.raw_query_string}".replace("?", "&").replace("%3F", "&")
+    text = re.sub("[?]|%3[Ff]", "&", f"{tail}&{request.rel_url.raw_query_string}")
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
@@ -191,8 +215,10 @@ def _mid(query: Dict[str, str]) -> int:
     text = query.get("mid", "").strip()
     if not text:
         raise BadMid("the query lacks mid")
-    if not re.fullmatch("[0-9]{1,9}", text):
+    if not re.fullmatch("[0-9]+", text):
         raise BadMid(f"mid must be a number, not {text[:32]!r}")
+    if len(text) > _MOST_DIGITS:
+        raise UnknownModel(f"there is no model with mid {text[:32]}")
     return int(text)
 
 
@@ -210,35 +236,34 @@ def _mids(field: Union[bytes, None], most: int) -> List[int]:
     text = field.decode(errors="replace").strip()
     inner = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
     numbers = [number.strip().strip("\"'") for number in inner.split(",")]
-    if not all(re.fullmatch("[0-9]{1,9}", number) for number in numbers):
+    if not all(re.fullmatch(f"[0-9]{{1,{_MOST_DIGITS}}}", number) for number in numbers):
         raise InvalidArgument(f"mids must be a list of numbers as [0,1], not {text[:64]!r}")
     if len(numbers) > most:
         raise InvalidArgument(f"mids names {len(numbers)} models, more than {most}")
     return [int(number) for number in numbers]
 
 
-def _json_object(body: bytes) -> Dict[str, object]:
+def _json_fields(body: bytes, version: _Version) -> Fields:
     if not body.strip():
         raise ImageMissing("the body is empty: it must be JSON with the image in it")
     try:
-        content = msgspec.json.decode(body[3:] if body[:3] == b"\xef\xbb\xbf" else body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return msgspec.json.decode(
+            body[3:] if body[:3] == b"\xef\xbb\xbf" else body, type=version.fields
+        )
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"the body is JSON of another kind: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson(f"the body is not valid JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise InvalidArgument("the body must be a JSON object")
-    return content
 
 
-def _decode_base64(text: object, field: str) -> bytes:
+def _decode_base64(text: Optional[str], field: str) -> bytes:
     """Strict, but line breaks may stand in it, as MIME encoders make them."""
-    if text is None or text == "":
+    if text and ("\n" in text or "\r" in text):
+        text = text.replace("\n", "").replace("\r", "")
+    if not text:
         raise ImageMissing(f"the field `{field}` is missing or empty")
-    if not isinstance(text, str):
-        raise InvalidArgument(f"the field `{field}` must be a string of base64")
     if text.startswith("data:"):
         raise BadBase64(f"the field `{field}` must not have a `data:...;base64,` header")
-    if "\n" in text or "\r" in text:
-        text = text.replace("\n", "").replace("\r", "")
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError as error:
