@@ -18,8 +18,7 @@ from edged.config import Settings, load_settings
 from edged.daemon import app, single
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
-from edged.registry.registry import Entry, scan
-from edged.registry.registry import _look as look
+from edged.registry.registry import Entry, look, scan
 from edged.registry.sample import read_sample
 from edged.results import Result
 
