@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Dict
@@ -81,6 +83,34 @@ def test_hostile_yaml_is_a_reason(folder: Path, content: str, reason: str) -> No
 def test_yaml_that_is_not_utf8_is_a_reason(folder: Path) -> None:
     (folder / "model.yaml").write_bytes("name: 安全帽".encode("gbk"))
     assert look(folder).reason == "model.yaml is not UTF-8"
+
+
+WITHOUT_LIBYAML = """
+import sys, yaml
+vars(yaml).pop("CSafeLoader", None)
+from pathlib import Path
+from edged.registry.registry import look
+print(look(Path(sys.argv[1])).reason)
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        (BOMB, "anchors"),
+        ('name: "\\ud800"', "not usable YAML"),
+        ("1: 2", "a key is not text"),
+        ("threshold: " + "9" * 400, "number is too large"),
+        ("mid: -1", "mid: expected `int` >= 0"),
+    ],
+)
+def test_the_same_holds_where_yaml_comes_without_libyaml(
+    folder: Path, content: str, reason: str
+) -> None:
+    (folder / "model.yaml").write_text(content)
+    command = [sys.executable, "-c", WITHOUT_LIBYAML, str(folder)]
+    assert reason in subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 VALUES = st.recursive(

@@ -143,6 +143,7 @@ def test_steps_fix_the_size_by_their_last_geometry(folder: Path) -> None:
         ([RESIZE, {"op": "normalize", "mean": [1, 1, float("inf")]}], "finite"),
         ([RESIZE, {"op": "normalize", "scale": 0}], "scale"),
         ([RESIZE, {"op": "normalize", "scale": float("nan")}], "scale"),
+        ([RESIZE, {"op": "normalize", "scale": float("inf")}], "scale"),
         ([RESIZE, {"op": "normalize", "color": "GRAY"}], "'GRAY'"),
         ([{**RESIZE, "interp": "best"}], "'best'"),
         ([{**RESIZE, "keep_ratio": True}], "keep_ratio"),

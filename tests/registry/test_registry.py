@@ -235,6 +235,12 @@ def test_an_exporters_word_stands_where_nothing_overrides_it(models: Models) -> 
     assert (spec.labels, spec.threshold, spec.instances) == (("cat", "dog"), 0.4, None)
 
 
+def test_an_empty_list_of_labels_is_an_override_too(models: Models) -> None:
+    models.exported("x", "labels: []\nthreshold: 0")
+    spec = models.spec("x")
+    assert (spec.labels, spec.threshold) == ((), 0)
+
+
 def test_overrides_alone_are_no_model(models: Models) -> None:
     (models.path / "x").mkdir()
     (models.path / "x" / "model.yaml").write_text("mid: 3")
