@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from email.message import Message
-from email.parser import BytesHeaderParser
-from typing import Dict, List, Optional
+import re
+from typing import Dict, List
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
 
 from edged.errors import BodyTooLarge, DeadlinePassed, InvalidArgument
@@ -15,6 +14,9 @@ from edged.errors import BodyTooLarge, DeadlinePassed, InvalidArgument
 # A form of the contract has two parts, each with some hundred bytes of headers.
 _MOST_PARTS = 64
 _MOST_HEADER_BYTES = 8192
+# A parameter of a header: its name, its value in quotes or bare.
+_PARAMETER = re.compile(rb';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
+_DISPOSITION = b"content-disposition:"
 
 
 async def expect_handler(request: web.Request) -> None:
@@ -30,14 +32,16 @@ async def read_body(request: web.Request, limit: int, deadline: float) -> bytes:
     """
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
-    await _say_continue(request)
     seconds = deadline - asyncio.get_running_loop().time()
     try:
+        await _say_continue(request)
         return await asyncio.wait_for(_read(request, limit), seconds)
     except asyncio.TimeoutError:
         raise DeadlinePassed("the deadline passed before the whole body had come") from None
     except (web.RequestPayloadError, HttpProcessingError):
         raise InvalidArgument("the body is not encoded as its headers say") from None
+    except ConnectionError:
+        raise InvalidArgument("the client left before the whole body had come") from None
 
 
 async def read_form(request: web.Request, limit: int, deadline: float) -> Dict[str, bytes]:
@@ -45,12 +49,13 @@ async def read_form(request: web.Request, limit: int, deadline: float) -> Dict[s
 
     Raises as `read_body`, and InvalidArgument when the body is not such a form.
     """
-    boundary = _boundary(request.headers.get("Content-Type", ""))
+    boundary = _boundary(request.headers.get("Content-Type", "").encode("utf-8", "surrogateescape"))
     return parse_form(await read_body(request, limit, deadline), boundary)
 
 
 async def _say_continue(request: web.Request) -> None:
-    if "100-continue" in request.headers.get("Expect", "").lower():
+    expect = request.headers.get("Expect", "").lower()
+    if expect == "100-continue" and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # aiohttp's own handler does so: the answer has not begun
 
@@ -95,21 +100,29 @@ def parse_form(body: bytes, boundary: bytes) -> Dict[str, bytes]:
     raise _not_a_form("its closing boundary is missing")
 
 
-def _boundary(content_type: str) -> bytes:
-    header = Message()
-    header["Content-Type"] = content_type
-    if header.get_content_maintype() != "multipart":
+def _boundary(content_type: bytes) -> bytes:
+    if not content_type.lower().startswith(b"multipart/"):
         raise _not_a_form("its Content-Type says otherwise")
-    boundary: Optional[str] = header.get_boundary()
+    boundary = _parameter(content_type, b"boundary")
     if not boundary:
         raise _not_a_form("its Content-Type names no boundary")
-    return boundary.encode("utf-8", "surrogateescape")
+    return boundary
 
 
 def _name(headers: bytes) -> str:
     """The field's name from its Content-Disposition, empty when it has none."""
-    name = BytesHeaderParser().parsebytes(headers).get_param("name", "", "content-disposition")
-    return name if isinstance(name, str) else ""  # a tuple: in an encoding that forms don't use
+    for line in headers.split(b"\r\n"):
+        if line[: len(_DISPOSITION)].lower() == _DISPOSITION:
+            return _parameter(line, b"name").decode(errors="replace")
+    return ""
+
+
+def _parameter(header: bytes, name: bytes) -> bytes:
+    for key, quoted, bare in _PARAMETER.findall(header):
+        if key.lower() == name:
+            value: bytes = quoted or bare
+            return value
+    return b""
 
 
 def _not_a_form(reason: str) -> InvalidArgument:

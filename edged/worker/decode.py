@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Iterator, Tuple
 
 import cv2
@@ -16,6 +17,9 @@ Picture = npt.NDArray[np.uint8]
 """BGR, (H, W, 3)."""
 
 _END_OF_IMAGE = b"\xff\xd9"
+_SCAN = b"\xff\xda"  # two bytes that nothing inside a scan looks like
+# Encoders write some ten. A decoder visits every pixel in each, so a thousand take minutes.
+_MOST_SCANS = 100
 
 # What undoes each EXIF orientation: a flip code or a rotation, None for neither.
 _FLIPS = {2: 1, 4: 0, 5: 1, 7: 1}
@@ -41,6 +45,8 @@ def decode(data: Data) -> Picture:
 
 
 def _decode_jpeg(data: Data) -> Picture:
+    if data.count(_SCAN) > _MOST_SCANS:
+        raise BadImage(f"the JPEG has more than {_MOST_SCANS} scans")
     if data[-2:] != _END_OF_IMAGE:
         data = bytes(data) + _END_OF_IMAGE
     reason = ""
@@ -77,11 +83,27 @@ def _without_padding(data: Data) -> bytes:
 
 
 def _decode_other(data: Data, header: ImageHeader) -> Picture:
+    if header.format == "png":
+        _check_chunks(data)
     picture = _decode_cv2(data, header.format.upper())
     # The header was what the limits were held against, so the pixels must be what it said.
     if (picture.shape[1], picture.shape[0]) != (header.width, header.height):
         raise BadImage("the image's size is not what its header says")
     return picture
+
+
+def _check_chunks(data: Data) -> None:
+    """Refuses a PNG whose chunks do not end within it: cv2 takes memory for what a chunk's
+    length says, up to 4 GB, before it looks what there is.
+    """
+    at, kind = 8, b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            raise BadImage("the PNG does not decode: it is cut short")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+    if at > len(data):
+        raise BadImage("the PNG does not decode: it is cut short")
 
 
 def _decode_cv2(data: Data, name: str) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import select
 import socket
 from http.client import parse_headers
 from pathlib import Path
@@ -133,6 +134,10 @@ class Connection:
         headers = {name.lower(): value for name, value in parse_headers(self._file).items()}
         length = 0 if method == "HEAD" else int(headers.get("content-length", 0))
         return Answer(status, headers, self._file.read(length))
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something has come, after at most that long."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
 
     def ended(self) -> bool:
         """Whether the daemon closes the connection without a further word."""
