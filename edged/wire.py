@@ -95,15 +95,18 @@ class Kill(msgspec.Struct, tag=True, frozen=True):
     pid: int
 
 
-class Ready(msgspec.Struct, tag=True, frozen=True):
-    """Zygote to daemon: everything is imported."""
-
-
 class Spawned(msgspec.Struct, tag=True, frozen=True):
     """Zygote to daemon, with two descriptors: the worker's channel, the end of its stderr."""
 
     id: int
     pid: int
+
+
+class NotSpawned(msgspec.Struct, tag=True, frozen=True):
+    """Zygote to daemon: the system would not give a process, for this reason."""
+
+    id: int
+    reason: str
 
 
 class Exited(msgspec.Struct, tag=True, frozen=True):
@@ -114,7 +117,7 @@ class Exited(msgspec.Struct, tag=True, frozen=True):
 
 
 ToZygote = Union[Spawn, Kill]
-FromZygote = Union[Ready, Spawned, Exited]
+FromZygote = Union[Spawned, NotSpawned, Exited]
 """These travel as packets of their own (SOCK_SEQPACKET), without a frame."""
 
 ToWorker = Union[Load, Infer]

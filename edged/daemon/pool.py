@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Coroutine, Deque, List, Literal, NamedTuple, Optional, Set
-
+from typing import Coroutine, Deque, List, Literal, NamedTuple, NoReturn, Optional, Set
 
 from edged import wire
 from edged.daemon.poison import Poison
@@ -31,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 # A worker holds one job that runs and one that is decoded meanwhile.
 _JOBS_PER_WORKER = 2
-# Seconds before the next try, after so many deaths in a row that no success came between.
+# Seconds before the next try, after so many deaths in a row without an answer between.
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 3.0)
 # How often one request may lose its worker, whoever killed it.
 _MOST_DEATHS = 6
@@ -100,7 +99,7 @@ class Pool:
         self._tasks: Set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._barren_deaths = 0
-        self._seconds_per_run = 0.0
+        self._seconds_per_job = 0.0
 
     @property
     def queued(self) -> int:
@@ -123,15 +122,13 @@ class Pool:
     async def stop(self) -> None:
         """Ends the workers; whoever still waits is told that the daemon stops."""
         self.state = "stopped"
-        tasks = list(self._tasks)
+        workers, tasks = list(self._workers), list(self._tasks)
+        for job in [*self._queue, *(job for worker in workers for job in worker.jobs.values())]:
+            job.fail(Stopping())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for worker in self._workers:
-            for job in worker.jobs.values():
-                job.fail(Stopping())
-            worker.close()
-        self._fail_queue(Stopping())
+        await asyncio.gather(*(worker.end() for worker in workers))
 
     async def predict(self, image: bytes, show: bool, deadline: float) -> Prediction:
         """Raises ModelUnavailable, QueueFull, PoisonImage, DeadlinePassed, or what the worker says.
@@ -167,8 +164,7 @@ class Pool:
         if self.state == "loading":
             raise ModelUnavailable(f"model {self._name} is loading", retry_after=1)
         if self.state == "failed":
-            message = f"model {self._name} cannot be served: {self.reason}"
-            raise ModelUnavailable(message, retry_after=RETRY_FAILED_MODEL)
+            raise self._unavailable()
         if image in self._poison:
             raise PoisonImage()
         wait = self._expected_wait()
@@ -179,158 +175,196 @@ class Pool:
             raise QueueFull(message, retry_after=wait)
 
     def _expected_wait(self) -> float:
-        """Seconds until a request that comes now is answered."""
+        """Seconds until the workers are through with all that is there already."""
         ahead = len(self._queue) + sum(len(worker.jobs) for worker in self._workers)
-        return self._seconds_per_run * ahead / max(len(self._workers), 1)
+        return self._seconds_per_job * ahead / max(sum(w.ready for w in self._workers), 1)
 
     def _dispatch(self) -> None:
+        if self.state == "failed":
+            while self._queue:
+                self._queue.popleft().fail(self._unavailable())
+        hopeless = False
         while self._queue:
             job = self._queue[0]
-            worker = None if job.answer.done() else self._least_loaded(job.alone)
-            if worker is None and not job.answer.done():
-                return
-            self._queue.popleft()
+            worker = self._least_loaded(job.alone)
             if worker is None:
+                break
+            self._queue.popleft()
+            if job.answer.done():
                 continue
-            if job.deadline - self._loop.time() < self._seconds_per_run:
-                # The run would be for nothing. An estimate that refuses everything would
-                # never be corrected by a run, so it fades.
-                self._seconds_per_run *= 1 - _EWMA_WEIGHT
+            if job.deadline - self._loop.time() < self._seconds_per_job:
                 job.fail(DeadlinePassed())
-                continue
-            worker.send(job)
+                hopeless = True
+            else:
+                worker.send(job)
+        if hopeless and not any(worker.jobs for worker in self._workers):
+            # An estimate that refuses everything is never corrected by a run.
+            self._seconds_per_job /= 2
 
     def _least_loaded(self, alone: bool) -> Optional[Worker]:
         room = 1 if alone else _JOBS_PER_WORKER
         free = [worker for worker in self._workers if worker.takes_jobs(room)]
         return min(free, key=lambda worker: len(worker.jobs), default=None)
 
-    def _fail_queue(self, error: EdgedError) -> None:
-        while self._queue:
-            self._queue.popleft().fail(error)
-
     # -- the workers
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("%s: internal error", self._name, exc_info=error)
+            self._fail(f"internal error: {error!r}")
 
     async def _supervise(self) -> None:
         """Keeps one worker alive for as long as the model is served."""
+        barren = 0
         while self.state in ("loading", "ready"):
-            worker = None
             try:
                 worker = Worker(await self._zygote.spawn())
-                self._workers.append(worker)
-                await self._bring_up(worker)
-                await self._attend(worker)
-            except WorkerLost as lost:
-                self._bury(worker, lost)
+                barren = await self._employ(worker, barren)
             except EdgedError as error:
-                self._fail(str(error))
-            if worker is not None:
-                worker.close()
-                self._workers.remove(worker)
+                barren = len(_RESTART_PAUSES)
+                self._give_up(str(error))
             self._dispatch()
-            pause = min(self._barren_deaths, len(_RESTART_PAUSES) - 1)
-            await asyncio.sleep(_RESTART_PAUSES[pause])
+            await asyncio.sleep(_RESTART_PAUSES[min(barren, len(_RESTART_PAUSES) - 1)])
             self.counters.restarts += 1
 
-    async def _bring_up(self, worker: Worker) -> None:
-        """Loads the model, and tries it on its sample the first time."""
-        overdue = self._loop.call_later(_LOAD_SECONDS, self._zygote.kill, worker.pid)
+    async def _employ(self, worker: Worker, barren: int) -> int:
+        """From birth to death. `barren`: deaths in a row here that no answer came between.
+
+        Returns how many of these there are now. Raises EdgedError when the model does not
+        load.
+        """
+        self._workers.append(worker)
+        try:
+            await self._bring_up(worker, doubtful=barren > 0)
+            await self._attend(worker)
+        except WorkerLost as lost:
+            return self._bury(worker, lost, barren)
+        finally:
+            worker.close()
+            self._workers.remove(worker)
+            for job in worker.jobs.values():
+                job.fail(WorkerDied())
+
+    async def _bring_up(self, worker: Worker, doubtful: bool) -> None:
+        """Loads the model; tries it on its sample the first time, and when workers die."""
+        overdue = self._loop.call_later(_LOAD_SECONDS, worker.kill)
         try:
             await worker.load(self._load)
         finally:
             overdue.cancel()
-        if self.state == "loading":
+        if self.state == "loading" or doubtful:
             await self._try_sample(worker)
+        if self.state == "loading":
             self.state = "ready"
             self._settled.set()
         worker.ready = True
+        _log.debug("%s: worker %d is ready", self._name, worker.pid)
         self._dispatch()
 
     async def _try_sample(self, worker: Worker) -> None:
         if self._sample is None:
             return
-        answer = self._loop.create_future()
+        answer: asyncio.Future[Prediction] = self._loop.create_future()
         worker.send(Job(self._sample.image, False, self._limits.top, 0.0, answer))
-        finished = await worker.next_finished()
-        self._learn(finished)
-        prediction: Prediction = await answer
-        difference = self._sample.difference(prediction.results)
+        try:
+            self._learn(await worker.next_finished())
+        finally:
+            answer.cancel()  # if it died: nobody waits for another try
+        difference = self._sample.difference((await answer).results, self._load.spec.threshold)
         if difference is not None:
             raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
 
-    async def _attend(self, worker: Worker) -> None:
+    async def _attend(self, worker: Worker) -> NoReturn:
         """Takes what the worker answers and hands it more, until it is lost."""
         while True:
             finished = await worker.next_finished()
             self._learn(finished)
             if finished.rss > self._limits.memory:
-                _log.warning(
-                    "%s: worker %d holds %d MB and is replaced",
-                    self._name,
-                    worker.pid,
-                    finished.rss >> 20,
-                )
+                megabytes = finished.rss >> 20
+                _log.warning("%s: worker %d holds %d MB", self._name, worker.pid, megabytes)
                 worker.retiring = True
             if worker.failures_in_a_row >= _MOST_FAILURES_IN_A_ROW:
-                _log.error("%s: worker %d only fails and is replaced", self._name, worker.pid)
+                _log.error("%s: worker %d only fails", self._name, worker.pid)
                 worker.retiring = True
             if worker.retiring and not worker.jobs:
+                _log.info("%s: worker %d is replaced", self._name, worker.pid)
                 worker.close()
             self._dispatch()
 
     def _learn(self, finished: Finished) -> None:
-        if finished.error is not None:
-            return
-        self._barren_deaths = 0
-        weight = _EWMA_WEIGHT if self._seconds_per_run else 1.0
-        self._seconds_per_run += weight * (finished.seconds - self._seconds_per_run)
+        if finished.error is None:
+            self._barren_deaths = 0
+            weight = _EWMA_WEIGHT if self._seconds_per_job else 1.0
+            self._seconds_per_job += weight * (finished.seconds - self._seconds_per_job)
 
-    def _bury(self, worker: Optional[Worker], lost: WorkerLost) -> None:
+    def _bury(self, worker: Worker, lost: WorkerLost, barren: int) -> int:
         """Decides, after a death, what becomes of the worker's jobs and of the model."""
-        if worker is None or worker.retiring:
-            return
+        was_ready, worker.ready = worker.ready, False
+        jobs = list(worker.jobs.values())
+        worker.jobs.clear()
+        if worker.answered:
+            barren = 0
+        if worker.retiring and not jobs:
+            return barren
         _log.error("%s: lost worker %d: %s", self._name, worker.pid, lost)
-        for position, job in reversed(list(enumerate(worker.jobs.values()))):
-            if worker.overdue and position == 0:
+        for job in reversed(jobs):
+            if job is worker.overdue:
                 job.fail(DeadlinePassed("the model took longer than run_timeout"))
             else:
-                self._rescue(job, lost.death, blame=not worker.overdue)
-        crashed = lost.death.own_doing or worker.overdue or not worker.ready
-        if crashed and worker.answered == 0 and lost.death.seen:
+                self._rescue(job, lost.death, blame=worker.overdue is None)
+        # A kill from outside says nothing about the model.
+        telling = not lost.death.killed or worker.overdue or not was_ready
+        if telling and lost.death.seen and not worker.answered:
+            barren += 1
             self._barren_deaths += 1
-            if self._barren_deaths > len(_RESTART_PAUSES):
-                self._fail(f"its process dies again and again: {lost}")
+        if self._barren_deaths > len(_RESTART_PAUSES):
+            self._give_up(f"its process dies again and again: {lost}")
+        return barren
 
     def _rescue(self, job: Job, death: Death, blame: bool) -> None:
         """The job goes to the head of the queue once more, unless it is the cause."""
-        if job.answer.done():
-            return
         if blame and death.seen:
+            was_alone = job.alone
             job.deaths += 1
-            if job.alone and death.own_doing:
-                self._run(self._poison.add(job.image))
-                job.fail(PoisonImage(f"{PoisonImage.when} from now on"))
-                return
-            if job.deaths >= _MOST_DEATHS:
+            job.crashes += death.own_doing
+            if was_alone and job.crashes > 1:
+                self._condemn(job)
+            elif job.deaths >= _MOST_DEATHS:
                 job.fail(WorkerDied())
-                return
-            job.alone = True
-        self._queue.appendleft(job)
+        if not job.answer.done():
+            self._queue.appendleft(job)
+
+    def _condemn(self, job: Job) -> None:
+        """Two workers crashed on it, one of them with nothing else to do."""
+        self._run(self._poison.add(job.image))
+        for other in [job, *self._queue]:
+            if other.image == job.image:
+                other.fail(PoisonImage(f"{PoisonImage.when} from now on"))
+
+    def _give_up(self, reason: str) -> None:
+        if any(worker.ready for worker in self._workers):
+            _log.error("%s goes on with a worker less for now: %s", self._name, reason)
+        else:
+            self._fail(reason)
 
     def _fail(self, reason: str) -> None:
         _log.error("%s cannot be served: %s", self._name, reason)
         self.state, self.reason = "failed", reason
         self._settled.set()
-        self._fail_queue(
-            ModelUnavailable(
-                f"model {self._name} cannot be served: {reason}", retry_after=RETRY_FAILED_MODEL
-            )
-        )
+        for worker in self._workers:
+            worker.retire()
+        self._dispatch()
+
+    def _unavailable(self) -> ModelUnavailable:
+        message = f"model {self._name} cannot be served: {self.reason}"
+        return ModelUnavailable(message, retry_after=RETRY_FAILED_MODEL)
 
     async def _sweep(self) -> None:
         """Kills what hangs: a heartbeat inside the worker would stop with the GIL."""
@@ -341,7 +375,9 @@ class Pool:
             # After a stop of the daemon itself, answers may lie unread: look next time.
             late, last = now - last > 4 * _SWEEP_SECONDS, now
             for worker in self._workers:
-                if worker.jobs and not late and now - worker.since > self._limits.run_timeout:
+                silent = now - worker.since > self._limits.run_timeout
+                if silent and worker.jobs and not worker.overdue and not late:
                     _log.error("%s: worker %d hangs and is killed", self._name, worker.pid)
-                    worker.overdue = True
-                    self._zygote.kill(worker.pid)
+                    worker.overdue = next(iter(worker.jobs.values()))
+                    worker.retiring = True
+                    worker.kill()

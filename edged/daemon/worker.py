@@ -10,16 +10,21 @@ from edged.daemon.zygote import Death, Process
 from edged.errors import ERRORS, EdgedError
 from edged.results import Prediction
 
-_LAST_WORDS_WAIT = 1.0  # seconds for the rest of stderr after a death
+# Seconds for a process to end by itself once its channel is closed, and for the rest of
+# its stderr after that.
+_END_SECONDS = 2.0
+_LAST_WORDS_SECONDS = 1.0
 
 
 class Job:
     """One picture on its way through a model. `deadline` is in the loop's time.
 
     `answer` carries the outcome; cancelled, it means that nobody waits any more.
+    `deaths` counts the workers lost with it, `crashes` those among them that nobody
+    killed.
     """
 
-    __slots__ = ("alone", "answer", "deadline", "deaths", "image", "show", "top")
+    __slots__ = ("answer", "crashes", "deadline", "deaths", "image", "show", "top")
 
     def __init__(
         self,
@@ -35,7 +40,12 @@ class Job:
         self.deadline = deadline
         self.answer = answer
         self.deaths = 0
-        self.alone = False
+        self.crashes = 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether it must have a worker for itself, so that it is known what a death is due to."""
+        return self.deaths > 0
 
     def fail(self, error: EdgedError) -> None:
         if not self.answer.done():
@@ -64,7 +74,7 @@ class Worker:
 
     `since` is when the worker last had a reason to move on (a job on an empty desk, a
     run that began, an answer): what has been silent for longer than a run may take
-    hangs.
+    hangs. `overdue` is the job it then was killed for.
     """
 
     def __init__(self, process: Process) -> None:
@@ -72,12 +82,12 @@ class Worker:
         self._last_id = 0
         self._loop = asyncio.get_running_loop()
         self.jobs: Dict[int, Job] = {}
-        self.since = self._loop.time()
+        self.since = self._began = self._loop.time()
         self.answered = 0
         self.failures_in_a_row = 0
         self.ready = False
         self.retiring = False
-        self.overdue = False
+        self.overdue: Optional[Job] = None
 
     @property
     def pid(self) -> int:
@@ -85,7 +95,7 @@ class Worker:
 
     def takes_jobs(self, room: int) -> bool:
         """Whether it may be sent a job, if `room` is the most it may hold with it."""
-        if not self.ready or self.retiring or self.overdue or len(self.jobs) >= room:
+        if not self.ready or self.retiring or len(self.jobs) >= room:
             return False
         return not any(job.alone for job in self.jobs.values())
 
@@ -101,7 +111,7 @@ class Worker:
 
     def send(self, job: Job) -> None:
         if not self.jobs:
-            self.since = self._loop.time()
+            self.since = self._began = self._loop.time()
         self._last_id += 1
         self.jobs[self._last_id] = job
         infer = wire.Infer(self._last_id, job.show, job.top)
@@ -111,19 +121,43 @@ class Worker:
         """Waits for the next job to be done and settles its answer. Raises WorkerLost."""
         while True:
             message, payload = await self._receive()
-            now = self._loop.time()
-            took, self.since = now - self.since, now
+            self.since = self._loop.time()
             if isinstance(message, wire.Running):
                 continue
+            # All that it had to do for this job and not during the one before.
+            took, self._began = self.since - self._began, self.since
             if isinstance(message, wire.Answer):
                 return self._settle(message, payload, took)
             if isinstance(message, wire.Failure) and message.id is not None:
                 return self._refuse(message, message.id, took)
             raise TypeError(message)
 
+    def retire(self) -> None:
+        """To be replaced, after the jobs it holds."""
+        self.retiring = True
+        if not self.jobs:
+            self.close()
+
     def close(self) -> None:
-        """Ends the process once it has read what was sent: its channel says so."""
+        """Ends the process once it has done what was sent: its channel says so."""
         self._process.writer.close()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def end(self) -> Death:
+        """Closes the channel and waits; kills the process when it does not end by itself.
+
+        Returns when its last words are there.
+        """
+        self.close()
+        death = self._process.death
+        await asyncio.wait([death], timeout=_END_SECONDS)
+        if not death.done():
+            self.kill()
+        await asyncio.wait([death])
+        await asyncio.wait([self._process.words.closed], timeout=_LAST_WORDS_SECONDS)
+        return death.result()
 
     def _settle(self, message: wire.Answer, picture: bytes, took: float) -> Finished:
         job = self.jobs.pop(message.id)
@@ -157,11 +191,8 @@ class Worker:
         return wire.decode_from_worker(message), payload
 
     async def _lost(self) -> WorkerLost:
-        death = await self._process.death
-        self._process.writer.close()
-        words = self._process.words
-        await asyncio.wait([words.closed], timeout=_LAST_WORDS_WAIT)
-        return WorkerLost(death, " | ".join(list(words.lines)[-3:]))
+        death = await self.end()
+        return WorkerLost(death, " | ".join(list(self._process.words.lines)[-3:]))
 
 
 def _error(failure: wire.Failure) -> EdgedError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import logging
 import os
 import signal
 import socket
 import sys
 from collections import deque
-from typing import Deque, Dict, NamedTuple, Optional
+from contextlib import suppress
+from functools import partial
+from typing import Any, BinaryIO, Callable, Deque, Dict, NamedTuple, Optional, Set
 
 from edged import wire
 from edged.errors import EdgedError
@@ -25,6 +28,12 @@ _OWN_DOING = frozenset(
 _TAIL_LINES = 40
 _READ_AHEAD = 1 << 20
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 5.0)
+# Seconds until a fork server that is silent counts as hung. Before its first worker it
+# imports numpy and cv2, maybe from a cold SD card.
+_SPAWN_PATIENCE = 60.0
+_KILL_PATIENCE = 5.0
+_CLOSE_SECONDS = 2.0
+_STDERR = 2
 
 
 class Death(NamedTuple):
@@ -38,6 +47,10 @@ class Death(NamedTuple):
     @property
     def seen(self) -> bool:
         return self.status is not None
+
+    @property
+    def killed(self) -> bool:
+        return self.status == -signal.SIGKILL
 
     @property
     def own_doing(self) -> bool:
@@ -82,19 +95,20 @@ class LastWords(asyncio.Protocol):
 
 
 class Process(NamedTuple):
-    """A forked worker: its channel, and its end when that comes."""
+    """A forked worker: its channel, and its end when that comes or `kill` is called."""
 
     pid: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     death: asyncio.Future[Death]
     words: LastWords
+    kill: Callable[[], None]
 
 
 class _Spawned(NamedTuple):
     pid: int
-    channel: int
-    words: int
+    channel: socket.socket
+    words: BinaryIO
     death: asyncio.Future[Death]
 
 
@@ -106,10 +120,11 @@ class Zygote:
     """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._control: Optional[socket.socket] = None
         self._process: Optional[asyncio.subprocess.Process] = None
+        self._ends: Set[asyncio.Task[int]] = set()  # of this fork server and of lost ones
         self._starting = asyncio.Lock()
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._spawns: Dict[int, asyncio.Future[_Spawned]] = {}
         self._deaths: Dict[int, asyncio.Future[Death]] = {}
         self._last_id = 0
@@ -124,46 +139,49 @@ class Zygote:
             await asyncio.sleep(pause)
             try:
                 spawned = await self._ask_for_worker()
-            except ConnectionError:
-                _log.warning("the fork server died; it is started again")
+            except OSError as error:
+                reason = str(error)
+                _log.warning("no worker could be started: %s", reason)
                 continue
-            return await _adopt(spawned)
-        raise EdgedError("the fork server cannot be started; the log has its last words")
+            return await _adopt(spawned, partial(self._kill, spawned.pid))
+        raise EdgedError(f"no worker can be started: {reason}")
 
-    def kill(self, pid: int) -> None:
+    def _kill(self, pid: int) -> None:
         """SIGKILL, by way of the parent, which knows that the pid is still the worker's."""
-        if self._control is not None:
-            try:
-                self._control.send(wire.encode_packet(wire.Kill(pid)))
-            except OSError:
-                self._lost()
+        death = self._deaths.get(pid)
+        if death is not None:
+            self._send(wire.Kill(pid))
+            self._loop.call_later(_KILL_PATIENCE, self._doubt, death)
 
     async def close(self) -> None:
         """Ends the fork server; the workers must have been closed before."""
         process = self._process
-        self._lost()
+        self._forget(ConnectionResetError("the daemon stops"))
         if process is not None:
-            await process.wait()
+            await asyncio.wait(self._ends, timeout=_CLOSE_SECONDS)
+            with suppress(ProcessLookupError):
+                process.kill()
+        await asyncio.gather(*self._ends)
 
     async def _ask_for_worker(self) -> _Spawned:
         async with self._starting:
             if self._control is None:
                 await self._start()
-        if self._control is None:
-            raise ConnectionResetError
         self._last_id += 1
-        answer: asyncio.Future[_Spawned] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[_Spawned] = self._loop.create_future()
         self._spawns[self._last_id] = answer
-        self._control.send(wire.encode_packet(wire.Spawn(self._last_id)))
-        return await answer
+        self._send(wire.Spawn(self._last_id))
+        doubt = self._loop.call_later(_SPAWN_PATIENCE, self._doubt, answer)
+        try:
+            return await answer
+        finally:
+            doubt.cancel()
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        self._ready = loop.create_future()
-        with theirs:
+        try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -172,11 +190,28 @@ class Zygote:
                 str(os.getpid()),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=_STDERR,  # a command's own output may be JSON for a program
                 env=environment,
             )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        end = self._loop.create_task(self._process.wait())
+        self._ends.add(end)
+        end.add_done_callback(self._ends.discard)
         self._control = ours
-        loop.add_reader(ours.fileno(), self._on_packet, ours)
-        await self._ready
+        self._loop.add_reader(ours.fileno(), self._on_packet, ours)
+
+    def _send(self, message: wire.ToZygote) -> None:
+        if self._control is None:
+            self._lost("died")
+            return
+        try:
+            self._control.send(wire.encode_packet(message))
+        except OSError:  # also where it has not read for so long that the socket is full
+            self._lost("takes no orders")
 
     def _on_packet(self, control: socket.socket) -> None:
         try:
@@ -186,49 +221,78 @@ class Zygote:
         except ConnectionError:
             packet, ancillary = b"", []
         if not packet:
-            self._lost()
+            self._lost("died")
             return
         message = wire.decode_from_zygote(packet)
-        if isinstance(message, wire.Ready):
-            self._ready.set_result(None)
-        elif isinstance(message, wire.Spawned):
-            self._on_spawned(message, array.array("i", ancillary[0][2]))
+        if isinstance(message, wire.Spawned):
+            descriptors = array.array("i", b"".join(data for _, _, data in ancillary))
+            self._on_spawned(message, descriptors)
+        elif isinstance(message, wire.NotSpawned):
+            _settle(self._spawns.pop(message.id), OSError(message.reason))
         else:
-            self._deaths.pop(message.pid).set_result(Death(message.status))
+            _settle(self._deaths.pop(message.pid), Death(message.status))
 
     def _on_spawned(self, message: wire.Spawned, descriptors: array.array[int]) -> None:
-        channel, words = descriptors
-        death = self._deaths[message.pid] = asyncio.get_running_loop().create_future()
+        death = self._deaths[message.pid] = self._loop.create_future()
         answer = self._spawns.pop(message.id)
-        if answer.done():  # whoever asked has gone: the closed channel ends the worker
-            os.close(channel)
-            os.close(words)
-        else:
+        if len(descriptors) == 2 and not answer.done():
+            channel = socket.socket(fileno=descriptors[0])
+            words = os.fdopen(descriptors[1], "rb")
             answer.set_result(_Spawned(message.pid, channel, words, death))
-
-    def _lost(self) -> None:
-        """The control socket is gone, and with it, by PDEATHSIG, every worker."""
-        if self._control is None:
             return
-        asyncio.get_running_loop().remove_reader(self._control.fileno())
-        self._control.close()
-        self._control = None
-        gone = ConnectionResetError("the fork server died")
-        if not self._ready.done():
-            self._ready.set_exception(gone)
-        for answer in self._spawns.values():
-            if not answer.done():
-                answer.set_exception(gone)
-        for death in self._deaths.values():
-            if not death.done():
-                death.set_result(Death(None))
+        # Whoever asked has gone, or the kernel could not hand the descriptors over; with
+        # its channel closed the worker ends.
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _settle(answer, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+
+    def _doubt(self, awaited: asyncio.Future[Any]) -> None:
+        if not awaited.done():
+            self._lost("does not answer")
+
+    def _lost(self, why: str) -> None:
+        """The fork server is gone, or useless, and with it, by PDEATHSIG, every worker."""
+        if self._process is not None:
+            _log.error("the fork server %s; it is replaced", why)
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        self._forget(ConnectionResetError(f"the fork server {why}"))
+
+    def _forget(self, error: ConnectionResetError) -> None:
+        if self._control is not None:
+            self._loop.remove_reader(self._control.fileno())
+            self._control.close()
+        self._control = self._process = None
+        spawns, deaths = list(self._spawns.values()), list(self._deaths.values())
         self._spawns.clear()
         self._deaths.clear()
+        for answer in spawns:
+            _settle(answer, error)
+        for death in deaths:
+            _settle(death, Death(None))
 
 
-async def _adopt(spawned: _Spawned) -> Process:
-    channel = socket.socket(fileno=spawned.channel)
-    reader, writer = await asyncio.open_unix_connection(sock=channel, limit=_READ_AHEAD)
-    words = os.fdopen(spawned.words, "rb")
-    _, last_words = await asyncio.get_running_loop().connect_read_pipe(LastWords, words)
-    return Process(spawned.pid, reader, writer, spawned.death, last_words)
+def _settle(future: asyncio.Future[Any], outcome: object) -> None:
+    """Unless nobody waits any more."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+async def _adopt(spawned: _Spawned, kill: Callable[[], None]) -> Process:
+    """asyncio closes what it could not take over."""
+    loop = asyncio.get_running_loop()
+    try:
+        reader, writer = await asyncio.open_unix_connection(sock=spawned.channel, limit=_READ_AHEAD)
+    except BaseException:
+        spawned.words.close()
+        raise
+    try:
+        _, last_words = await loop.connect_read_pipe(LastWords, spawned.words)
+    except BaseException:
+        writer.close()
+        raise
+    return Process(spawned.pid, reader, writer, spawned.death, last_words, kill)

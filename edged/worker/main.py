@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import socket
 import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import Optional, Tuple, Union
 
 from edged import wire
@@ -34,14 +36,15 @@ def serve(channel: socket.socket) -> int:
             raise TypeError(load)
         limit_memory(load.memory_limit)
         model = Model(load)
-    except EOFError:
+        wire.send(channel, wire.Loaded(model.inputs))
+    except (EOFError, ConnectionError):
         return 0
     except MemoryError:
         return _out_of_memory()
     except EdgedError as error:
-        wire.send(channel, _failure(None, error))
+        with suppress(ConnectionError):
+            wire.send(channel, _failure(None, error))
         return 0
-    wire.send(channel, wire.Loaded(model.inputs))
     return _Server(channel, model).run()
 
 
@@ -60,7 +63,7 @@ class _Server:
                 return 0
             try:
                 self._answer(*work)
-            except BrokenPipeError:
+            except ConnectionError:
                 return 0
 
     def _read(self) -> None:
@@ -72,6 +75,11 @@ class _Server:
                 self._work.put((message, _prepare(payload)))
         except (EOFError, ConnectionError):
             self._work.put(None)
+        except MemoryError:
+            os._exit(_out_of_memory())
+        except Exception:  # without its reader the process would seem to hang
+            traceback.print_exc()
+            os._exit(1)
 
     def _answer(self, request: wire.Infer, prepared: Union[Prepared, EdgedError]) -> None:
         if isinstance(prepared, EdgedError):
@@ -83,9 +91,8 @@ class _Server:
         except EdgedError as error:
             wire.send(self._channel, _failure(request.id, error))
             return
-        except MemoryError:
-            os._exit(_out_of_memory())
         except Exception as error:  # one request's bug must not end the others
+            _exit_if_out_of_memory(error)
             traceback.print_exc()
             wire.send(self._channel, _failure(request.id, _internal(error)))
             return
@@ -101,10 +108,10 @@ def _prepare(payload: bytearray) -> Union[Prepared, EdgedError]:
     try:
         picture = decode(payload)
     except BadImage as error:
+        _exit_if_out_of_memory(error.__context__)
         return error
-    except MemoryError:
-        os._exit(_out_of_memory())
     except Exception as error:  # as in _answer
+        _exit_if_out_of_memory(error)
         traceback.print_exc()
         return _internal(error)
     return Prepared(picture, (time.perf_counter() - began) * 1000)
@@ -116,6 +123,15 @@ def _failure(request: Optional[int], error: EdgedError) -> wire.Failure:
 
 def _internal(error: Exception) -> EdgedError:
     return EdgedError(f"internal error: {type(error).__name__}: {error}")
+
+
+def _exit_if_out_of_memory(error: Optional[BaseException]) -> None:
+    """The daemon tries once more in a fresh process: it may have been two pictures at once.
+
+    cv2 has an error of its own for it, and hands on C++'s.
+    """
+    if isinstance(error, MemoryError) or re.search("bad_alloc|Insufficient memory", str(error)):
+        os._exit(_out_of_memory())
 
 
 def _out_of_memory() -> int:

@@ -11,7 +11,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP = 256 << 20
+# What glibc takes as a threshold: before 2.35, no more than half of one of its heaps.
+_KEEP = (256 << 20, 32 << 20)
 _PAGE = resource.getpagesize()
 
 
@@ -35,8 +36,8 @@ def ignore_stop_signals() -> None:
 def keep_freed_memory() -> None:
     """Frames come back from the heap, not as fresh pages: 40 % of a decode is page faults."""
     if hasattr(_libc, "mallopt"):  # glibc; musl has none
-        _libc.mallopt(_M_MMAP_THRESHOLD, _KEEP)
-        _libc.mallopt(_M_TRIM_THRESHOLD, _KEEP)
+        any(_libc.mallopt(_M_MMAP_THRESHOLD, size) for size in _KEEP)
+        _libc.mallopt(_M_TRIM_THRESHOLD, _KEEP[0])
 
 
 def limit_memory(limit: int) -> None:

@@ -16,7 +16,8 @@ import signal
 import socket
 import sys
 import traceback
-from typing import NoReturn, Sequence
+from contextlib import suppress
+from typing import NoReturn, Sequence, Set
 
 from edged import wire
 from edged.worker.process import die_with_parent, ignore_stop_signals, keep_freed_memory
@@ -29,15 +30,14 @@ class Zygote:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._children: set[int] = set()
+        self._children: Set[int] = set()
         self._child_died, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the wake-up descriptor needs a handler
 
     def run(self) -> None:
-        """Returns when the daemon has closed the control socket."""
-        self._send(wire.Ready())
+        """Until the daemon closes the control socket: then EOFError, or BrokenPipeError."""
         while True:
             readable, _, _ = select.select([self._control.fileno(), self._child_died], [], [])
             if self._child_died in readable:
@@ -46,7 +46,7 @@ class Zygote:
             if self._control.fileno() in readable:
                 packet = self._control.recv(_PACKET)
                 if not packet:
-                    return
+                    raise EOFError
                 self._obey(wire.decode_to_zygote(packet))
 
     def _obey(self, message: wire.ToZygote) -> None:
@@ -69,15 +69,20 @@ class Zygote:
         daemon_end, worker_end = socket.socketpair()
         words, stderr = os.pipe()
         zygote = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory, or no process more: the living ones go on
+            pid = -1
+            self._send(wire.NotSpawned(request, str(error)))
         if pid == 0:
             daemon_end.close()
             os.close(words)
             self._become_worker(zygote, worker_end, stderr)
         worker_end.close()
         os.close(stderr)
-        self._children.add(pid)
-        self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
+        if pid > 0:
+            self._children.add(pid)
+            self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
         daemon_end.close()
         os.close(words)
 
@@ -121,7 +126,8 @@ def main() -> None:
 
     engines.warm()
     cv2.setNumThreads(1)  # its pool would not survive the fork; a model has a core of its own
-    Zygote(socket.socket(fileno=control)).run()
+    with socket.socket(fileno=control) as channel, suppress(EOFError, ConnectionError):
+        Zygote(channel).run()
 
 
 if __name__ == "__main__":
