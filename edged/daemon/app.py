@@ -137,7 +137,7 @@ class Daemon:
 
 
 async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. `announce` is called when models are loaded."""
+    """Serves until SIGTERM or SIGINT, then drains. `announce` is called, in a thread, when models are loaded."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -150,7 +150,7 @@ async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
         await asyncio.wait([stopped, loaded], return_when=asyncio.FIRST_COMPLETED)
         if loaded.done():
             loaded.result()
-            announce(daemon)
+            await loop.run_in_executor(None, announce, daemon)  # it prints, and looks at files
         await stopped
     finally:
         await daemon.stop()
