@@ -157,6 +157,13 @@ def test_padding_is_skipped_as_decoders_do(padding: bytes, marker: int) -> None:
     assert read_header(padded) == read_header(SOUND["jpeg"])
 
 
+@pytest.mark.parametrize("filling", [b"\xff\xe0\0\2", b"\xff\xd0", b"\xff\0"])
+def test_nothing_but_markers(filling: bytes) -> None:
+    """The loop of the daemon walks them, so it must stop early."""
+    with pytest.raises(BadImage, match="too many"):
+        read_header(b"\xff\xd8" + filling * 5000 + SOUND["jpeg"][2:])
+
+
 def test_a_frame_inside_another_segment_is_none() -> None:
     """A thumbnail lies whole in the EXIF segment; its size is not the picture's."""
     thumbnail = encoded(PICTURE.resize((8, 8)))

@@ -84,9 +84,11 @@ def parse_form(body: bytes, boundary: bytes) -> Dict[str, bytes]:
     """
     _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, _MOST_PARTS + 1)
     parts: Dict[str, bytes] = {}
-    for piece in pieces[:_MOST_PARTS]:
+    for number, piece in enumerate(pieces):
         if piece.startswith(b"--"):
             return parts
+        if number == _MOST_PARTS:
+            raise InvalidArgument(f"the form has more than {_MOST_PARTS} fields")
         end = piece.find(b"\r\n\r\n", 0, _MOST_HEADER_BYTES)
         if end < 0:
             raise _not_a_form(f"a part's headers do not end within {_MOST_HEADER_BYTES} bytes")
@@ -95,8 +97,6 @@ def parse_form(body: bytes, boundary: bytes) -> Dict[str, bytes]:
             raise InvalidArgument(f"the form has more than one field `{name[:64]}`")
         if name:
             parts[name] = piece[end + 4 :]
-    if len(pieces) > _MOST_PARTS:
-        raise InvalidArgument(f"the form has more than {_MOST_PARTS} fields")
     raise _not_a_form("its closing boundary is missing")
 
 

@@ -123,12 +123,15 @@ def test_when_no_model_can_be_served_the_daemon_is_not_ready(
 
 
 @pytest.fixture
-def loading(models: Path, state: Path, tmp_path: Path) -> Iterator[RunningDaemon]:
-    """A daemon whose fork server is stopped before it can serve: its models stay loading."""
+def loading(models: Path, tmp_path: Path) -> Iterator[RunningDaemon]:
+    """A daemon whose fork server is stopped before it can serve: its models stay loading.
+
+    Its state is new, so that afterwards each model takes the time of its own conversion.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    daemon = RunningDaemon(wait=False, models=models, state=state, port=port)
+    daemon = RunningDaemon(wait=False, models=models, state=tmp_path / "state", port=port)
     try:
         (fork_server,) = wait_for(daemon.children)
         os.kill(fork_server, signal.SIGSTOP)
@@ -136,10 +139,18 @@ def loading(models: Path, state: Path, tmp_path: Path) -> Iterator[RunningDaemon
         wait_for(lambda: listens(port))
         yield daemon
         os.kill(fork_server, signal.SIGCONT)
+        wait_for(lambda: is_ready(daemon))
         daemon.wait_loaded()
-        assert daemon.request("GET", "/readyz").status == 200
     finally:
         daemon.close()
+
+
+def is_ready(daemon: RunningDaemon) -> bool:
+    """As /readyz says it, which must not say so while one model still loads."""
+    answer = daemon.request("GET", "/readyz")
+    assert (answer.status == 200) is answer.json["ready"]
+    assert not (answer.json["ready"] and answer.json["loading"])
+    return answer.status == 200
 
 
 def listens(port: int) -> bool:

@@ -22,11 +22,11 @@ from tests.daemon.contract import (
     V1_BINARY,
     V1_MULTIPART,
     Connection,
+    Known,
     form,
-    known,
     results,
 )
-from tests.support import FIXTURES, Answer, RunningDaemon, wait_for
+from tests.support import Answer, RunningDaemon, wait_for
 
 LIMIT = 1 << 20
 DEADLINE = 1.5  # seconds: a slow body must pass it, and a picture under load must not
@@ -209,32 +209,30 @@ def test_a_client_that_leaves_midway(small: RunningDaemon) -> None:
 
 
 def test_the_queued_picture_of_a_client_that_left_is_dropped(
-    small: RunningDaemon, models: Path
+    daemon: RunningDaemon, detector: Known
 ) -> None:
-    """The workers are stopped, so that what they cannot take must wait in the queue."""
-    model = known(small, models, "detection", FIXTURES / "photos" / "dog_bike_car.jpg")
-    if model is None:
-        pytest.skip("there is no detector")
-    path = f"{BINARY}?mid={model.mid}"
-    assert results(small.post(path, model.image))
-    workers: List[int] = small.model(model.mid)["workers"]
-    waiting = [Connection(small) for _ in range(2 * len(workers) + 1)]
-    before = small.model(model.mid)["counters"]
+    """The workers are stopped, so that what they cannot take must wait in the queue. It is
+    dropped long before the deadline would do that."""
+    path = f"{BINARY}?mid={detector.mid}"
+    assert results(daemon.post(path, detector.image))
+    workers: List[int] = daemon.model(detector.mid)["workers"]
+    waiting = [Connection(daemon) for _ in range(2 * len(workers) + 1)]
+    before = daemon.model(detector.mid)["counters"]
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
         for connection in waiting:
-            connection.head(path, f"Content-Length: {len(model.image)}\r\n")
-            connection.send(model.image)
-        wait_for(lambda: small.model(model.mid)["counters"]["queued"] == 1)
+            connection.head(path, f"Content-Length: {len(detector.image)}\r\n")
+            connection.send(detector.image)
+        wait_for(lambda: daemon.model(detector.mid)["counters"]["queued"] == 1)
         for connection in waiting:
             connection.close()
-        wait_for(lambda: small.model(model.mid)["counters"]["queued"] == 0)
+        wait_for(lambda: daemon.model(detector.mid)["counters"]["queued"] == 0, seconds=5)
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
-    assert results(small.post(path, model.image))
-    after = small.model(model.mid)
+    assert results(daemon.post(path, detector.image))
+    after = daemon.model(detector.mid)
     assert after["workers"] == workers
     assert after["counters"]["answered"] == before["answered"] + 1
 

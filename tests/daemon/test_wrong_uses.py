@@ -343,6 +343,21 @@ def test_a_form_that_is_none(daemon: RunningDaemon, body: bytes) -> None:
     assert "form" in answer.json["msg"]
 
 
+def test_what_a_form_may_hold_at_most(daemon: RunningDaemon, detector: Known) -> None:
+    mids, file = ("mids", b"[%d]" % detector.mid), ("file", detector.image)
+    others = [(f"field{number}", b"") for number in range(63)]
+    assert daemon.post(MULTIPART, form(*others[:62], mids, file), FORM).json["code"] == 0
+    answer = daemon.post(MULTIPART, form(*others, mids, file), FORM)
+    assert (answer.status, code_of(answer)) == (400, 336001)
+    assert "64" in answer.json["msg"]
+    header = b"--edge\r\nX: %b\r\n\r\n\r\n"
+    long = daemon.post(MULTIPART, header % (b"x" * 8100) + form(mids, file), FORM)
+    assert long.json["code"] == 0
+    too_long = daemon.post(MULTIPART, header % (b"x" * 8200) + form(mids, file), FORM)
+    assert (too_long.status, code_of(too_long)) == (400, 336001)
+    assert "8192" in too_long.json["msg"]
+
+
 @pytest.mark.parametrize(
     "disposition",
     [
