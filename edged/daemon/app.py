@@ -137,7 +137,10 @@ class Daemon:
 
 
 async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. `announce` is called, in a thread, when models are loaded."""
+    """Serves until SIGTERM or SIGINT, then drains.
+
+    `announce` is called, in a thread, when the models are loaded.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
