@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, List
 
@@ -13,7 +14,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from tests.daemon.contract import BINARY, MSGPACK, Connection, Known, post_form, results
-from tests.support import RunningDaemon, wait_for
+from tests.support import RunningDaemon, descendants, wait_for
 
 BROKEN = """
 mid: 77
@@ -128,21 +129,42 @@ def loading(models: Path, tmp_path: Path) -> Iterator[RunningDaemon]:
 
     Its state is new, so that afterwards each model takes the time of its own conversion.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    daemon = RunningDaemon(wait=False, models=models, state=tmp_path / "state", port=port)
-    try:
-        (fork_server,) = wait_for(daemon.children)
-        os.kill(fork_server, signal.SIGSTOP)
+    for number in range(9):
+        port = free_port()
+        state = tmp_path / f"state-{number}"
+        daemon = RunningDaemon(wait=False, models=models, state=state, port=port)
         daemon.port = port
-        wait_for(lambda: listens(port))
+        (fork_server,) = wait_for(partial(started_programs, daemon))
+        os.kill(fork_server, signal.SIGSTOP)
+        if not descendants(fork_server):
+            break
+        os.kill(fork_server, signal.SIGCONT)  # it was too quick: once more
+        daemon.close()
+    try:
+        wait_for(lambda: listens(daemon.port))
         yield daemon
         os.kill(fork_server, signal.SIGCONT)
         wait_for(lambda: is_ready(daemon))
         daemon.wait_loaded()
     finally:
+        os.kill(fork_server, signal.SIGCONT)
         daemon.close()
+
+
+def started_programs(daemon: RunningDaemon) -> List[int]:
+    """The children that run a program of their own; the daemon waits until they do."""
+
+    def program(pid: int) -> bytes:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+    return [pid for pid in daemon.children() if program(pid) != program(daemon.process.pid)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def is_ready(daemon: RunningDaemon) -> bool:
