@@ -129,10 +129,6 @@ class Zygote:
         self._deaths: Dict[int, asyncio.Future[Death]] = {}
         self._last_id = 0
 
-    @property
-    def pid(self) -> Optional[int]:
-        return self._process.pid if self._control and self._process else None
-
     async def spawn(self) -> Process:
         """A worker that waits for its Load. Raises EdgedError when none can be started."""
         for pause in _RESTART_PAUSES:
@@ -155,13 +151,13 @@ class Zygote:
 
     async def close(self) -> None:
         """Ends the fork server; the workers must have been closed before."""
-        process = self._process
+        process, ends = self._process, list(self._ends)
         self._forget(ConnectionResetError("the daemon stops"))
-        if process is not None:
-            await asyncio.wait(self._ends, timeout=_CLOSE_SECONDS)
+        if process is not None and ends:
+            await asyncio.wait(ends, timeout=_CLOSE_SECONDS)
             with suppress(ProcessLookupError):
                 process.kill()
-        await asyncio.gather(*self._ends)
+        await asyncio.gather(*ends)
 
     async def _ask_for_worker(self) -> _Spawned:
         async with self._starting:

@@ -29,9 +29,11 @@ def test_a_late_answer_is_dropped(serve: Serve, colours: Path) -> None:
     daemon = serve(colours, deadline=1)
     pid = worker_of(daemon)
     with stopped(pid):
+        began = time.monotonic()
         late = ask(daemon, picture("red"))
         answer = late.answer()
         assert (answer.status, code_of(answer)) == (504, 336101)
+        assert 1 <= time.monotonic() - began < 4
     # On the same connection, so that the answer to "red" would be the next thing on it.
     assert colour_of(late.again(picture("blue"))) == "blue"
     assert worker_of(daemon) == pid

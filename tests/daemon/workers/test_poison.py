@@ -49,7 +49,6 @@ def ask_and_end(daemon: RunningDaemon, image: bytes, ends: Sequence[int]) -> Ask
 
 def models_with_a_sample(tmp_path: Path) -> Path:
     """A worker that comes after one that died answers the sample: no pauses, then."""
-    add_model(tmp_path / "models", 1, "other")
     add_model(tmp_path / "models", instances=2, sample="red")
     return tmp_path / "models"
 
