@@ -16,6 +16,7 @@ from msgspec import Meta
 from typing_extensions import Annotated
 
 from edged.errors import ConfigError
+from edged.registry.spec import EngineChoice
 
 ENVIRONMENT_PREFIX = "EDGED_"
 
@@ -77,6 +78,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "between two requests, past twice that the request fails.",
         ),
     ] = 1024
+    engine: Annotated[
+        EngineChoice,
+        Meta(
+            description="Engine of models that do not name one; auto is Paddle Lite where it is "
+            "installed and can run the model, else Paddle Inference."
+        ),
+    ] = "auto"
+    power_mode: Annotated[
+        Literal["high", "low", "full", "no_bind", "rand_high", "rand_low"],
+        Meta(description="Cores that Paddle Lite on ARM binds to; high is the big ones."),
+    ] = "high"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")
     ] = "info"

@@ -23,16 +23,24 @@ EXIT_MEMORY = 77
 """A worker's exit status when a request needed more memory than its rlimit allows."""
 
 
-class Load(msgspec.Struct, tag=True, frozen=True):
-    """The first frame to a worker. `cache` is the folder of converted models.
+class EngineOptions(msgspec.Struct, frozen=True):
+    """`engines` are tried in their order; `cache` is the folder of converted models.
 
-    `threads` is what the engine may use; `memory_limit` is the worker's own rlimit
-    on private memory, in bytes.
+    `threads` and `power_mode` (the name of a Paddle Lite power mode) hold where the
+    engine knows such a thing.
     """
 
-    spec: ModelSpec
+    engines: Tuple[str, ...]
     cache: str
     threads: int
+    power_mode: str
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """The first frame to a worker. `memory_limit` is its rlimit on private memory, in bytes."""
+
+    spec: ModelSpec
+    options: EngineOptions
     memory_limit: int
 
 
@@ -53,8 +61,9 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded and has run once on a blank picture."""
+    """The model is loaded, by `engine`, and has run once on a blank picture."""
 
+    engine: str
     inputs: List[TensorInfo]
 
 

@@ -27,9 +27,10 @@ SPEC = ModelSpec(
     input_size=(300, 300),
     labels=("头盔", "none"),
 )
-TO_WORKER: List[wire.ToWorker] = [wire.Load(SPEC, "/cache", 2, 1 << 40), wire.Infer(1, True, 5)]
+OPTIONS = wire.EngineOptions(("paddlelite", "paddle"), "/cache", 2, "high")
+TO_WORKER: List[wire.ToWorker] = [wire.Load(SPEC, OPTIONS, 1 << 40), wire.Infer(1, True, 5)]
 FROM_WORKER: List[wire.FromWorker] = [
-    wire.Loaded([wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
+    wire.Loaded("paddle", [wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
     wire.Running(1 << 40),
     wire.Answer(
         1, [Result(0, "头盔", 0.5, BBox(1, 2, 3, 4), {"a": [1]})], 8, 9, Stages(1, 2, 3, 4, 5), 1

@@ -6,54 +6,31 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Awaitable, Callable, List
+from typing import Awaitable, Callable, List, Optional, Tuple
 
 from aiohttp import web
 
-from edged import wire
 from edged.config import Settings
-from edged.daemon import capacity
 from edged.daemon.dialects import edgeboard
 from edged.daemon.ops import Ops
-from edged.daemon.poison import Poison
-from edged.daemon.pool import Limits, Pool
+from edged.daemon.plan import Plan, engines_in_use, make_plan, open_pool
 from edged.daemon.service import Served, Service
 from edged.daemon.zygote import Zygote
 from edged.errors import ConfigError, EdgedError, NoRoute, WrongMethod
 from edged.registry.registry import Entry, scan
-from edged.registry.sample import read_sample
-from edged.registry.spec import ModelSpec
 
 _log = logging.getLogger(__name__)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def open_pool(spec: ModelSpec, models: int, settings: Settings, zygote: Zygote) -> Pool:
-    """The workers of a model, one of `models`; they are not started yet."""
-    loop = asyncio.get_running_loop()
-    share = await loop.run_in_executor(None, capacity.share_of, spec, models)
-    sample = await loop.run_in_executor(None, read_sample, Path(spec.folder))
-    state = Path(settings.state)
-    memory = settings.memory_mib << 20
-    load = wire.Load(spec, str(state / "converted"), share.threads, 2 * memory)
-    limits = Limits(share.instances, settings.queue, settings.run_timeout, memory, settings.top)
-    poison = Poison(state / "poison" / str(spec.mid))
-    return Pool(spec.name, load, limits, zygote, poison, sample)
-
-
-async def open_service(settings: Settings, zygote: Zygote) -> Service:
-    """Finds the models; none is started. Raises ConfigError when there is no such folder."""
-    loop = asyncio.get_running_loop()
-    entries: List[Entry] = await loop.run_in_executor(
-        None, scan, Path(settings.models), Path(settings.state)
-    )
+def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
+    """What is in the models' folder, and how it is to be served. Blocks on the disk."""
+    entries = scan(Path(settings.models), Path(settings.state))
     count = sum(entry.spec is not None for entry in entries)
-    served = []
-    for entry in entries:
-        pool = await open_pool(entry.spec, count, settings, zygote) if entry.spec else None
-        served.append(Served(entry, pool))
-    return Service(served, settings)
+    return [
+        (entry, make_plan(entry.spec, count, settings) if entry.spec else None) for entry in entries
+    ]
 
 
 def make_app(service: Service, settings: Settings) -> web.Application:
@@ -88,7 +65,7 @@ class Daemon:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._zygote = Zygote()
+        self._zygote: Zygote
         self._loading: List[asyncio.Task[None]] = []
         self.service: Service
         self.url = ""
@@ -96,7 +73,14 @@ class Daemon:
     async def start(self) -> None:
         """Listens at once; models load behind it. Raises ConfigError when it cannot."""
         settings = self._settings
-        self.service = await open_service(settings, self._zygote)
+        loop = asyncio.get_running_loop()
+        surveyed = await loop.run_in_executor(None, _survey, settings)
+        self._zygote = Zygote(engines_in_use(plan for _, plan in surveyed if plan))
+        served = [
+            Served(entry, open_pool(plan, self._zygote) if plan else None)
+            for entry, plan in surveyed
+        ]
+        self.service = Service(served, settings)
         app = make_app(self.service, settings)
         self._runner = web.AppRunner(
             app,
@@ -115,7 +99,6 @@ class Daemon:
             raise ConfigError(f"cannot listen on {where}: {error.strerror}") from None
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
-        loop = asyncio.get_running_loop()
         self._loading = [
             loop.create_task(served.pool.start()) for served in self.service.models if served.pool
         ]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 from typing import NamedTuple
 
 from edged.registry.spec import ModelSpec
 
-# A worker forked from the warm process, without its model (measured: 31 MB with one of 10).
-_WORKER_BYTES = 24 << 20
+# The fork server with the engine's library, and what a worker adds before its model; measured
+# on x86-64 by scripts/measure_engines.py.
+_FORK_SERVER_BYTES = {"paddlelite": 50 << 20, "paddle": 300 << 20}
+_WORKER_BYTES = {"paddlelite": 24 << 20, "paddle": 80 << 20}
 # Weights, their optimised copy and the activations, as a multiple of the files.
 _MODEL_FACTOR = 4
-# What must stay free for the daemon, the page cache and everyone else.
+# The rest stays free for the daemon, the page cache and everyone else.
 _MEMORY_SHARE = 0.8
 _MOST_THREADS = 4
+_MOST_WORKERS = 4
 
 
 class Share(NamedTuple):
@@ -22,23 +26,34 @@ class Share(NamedTuple):
     threads: int
 
 
-def share_of(spec: ModelSpec, models: int) -> Share:
-    """What one of `models` models gets on this machine, as it is now. Blocks on the disk."""
-    return divide(spec, models, len(os.sched_getaffinity(0)), _available_memory())
+class Machine(NamedTuple):
+    """`available` is the memory in bytes that is free; `arm` is whether this is such a CPU."""
+
+    cores: int
+    available: int
+    arm: bool
 
 
-def divide(spec: ModelSpec, models: int, cores: int, available: int) -> Share:
-    """The share of one of `models` models in `cores` and `available` bytes of memory.
+def this_machine() -> Machine:
+    """As it is now. Blocks on the disk."""
+    arm = platform.machine() in ("aarch64", "armv7l")
+    return Machine(len(os.sched_getaffinity(0)), _available_memory(), arm)
 
-    Two workers overlap decoding and running and survive each other's deaths; cores
-    beyond them make a single picture faster, as threads of the engine.
+
+def share_of(spec: ModelSpec, engine: str, models: int, machine: Machine) -> Share:
+    """What one of `models` models gets of `machine`. Blocks on the disk.
+
+    One worker, whose engine's threads use the cores; only Paddle Lite on x86 has no
+    threads, so there it is workers that use them. Never more than memory carries.
     """
-    instances = spec.instances or max(1, min(2, cores // models))
-    need = _WORKER_BYTES + _MODEL_FACTOR * _size(spec)
-    carried = int(available * _MEMORY_SHARE / models / need)
-    instances = max(1, min(instances, carried))
-    threads = spec.threads or max(1, min(_MOST_THREADS, cores // (instances * models)))
-    return Share(instances, threads)
+    has_threads = engine == "paddle" or machine.arm
+    cores = max(1, machine.cores // models)
+    instances = spec.instances or (1 if has_threads else min(cores, _MOST_WORKERS))
+    need = _WORKER_BYTES[engine] + _MODEL_FACTOR * _size(spec)
+    free = machine.available * _MEMORY_SHARE - _FORK_SERVER_BYTES[engine]
+    instances = max(1, min(instances, int(free / models / need)))
+    threads = max(1, min(cores // instances, _MOST_THREADS)) if has_threads else 1
+    return Share(instances, spec.threads or threads)
 
 
 def _available_memory() -> int:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import AsyncIterator
 
 from edged.config import Settings
-from edged.daemon.app import open_pool
+from edged.daemon.plan import engines_in_use, make_plan, open_pool
 from edged.daemon.pool import Pool
 from edged.daemon.zygote import Zygote
 from edged.errors import ModelUnavailable
@@ -19,13 +19,15 @@ from edged.results import Prediction
 async def single_model(entry: Entry, settings: Settings) -> AsyncIterator[Pool]:
     """Raises ModelUnavailable, with the reason, when the model cannot be served here."""
     if entry.spec is None:
-        raise ModelUnavailable(f"{entry.folder} cannot be served: {entry.reason}")
-    zygote = Zygote()
-    pool = await open_pool(entry.spec, 1, settings, zygote)
+        raise ModelUnavailable(entry.reason)
+    loop = asyncio.get_running_loop()
+    plan = await loop.run_in_executor(None, make_plan, entry.spec, 1, settings)
+    zygote = Zygote(engines_in_use([plan]))
+    pool = open_pool(plan, zygote)
     try:
         await pool.start()
         if pool.state != "ready":
-            raise ModelUnavailable(f"{entry.folder} cannot be served: {pool.reason}")
+            raise ModelUnavailable(pool.reason)
         yield pool
     finally:
         await pool.stop()

@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO, Callable, Deque, Dict, NamedTuple, Optional, Set
+from typing import Any, BinaryIO, Callable, Deque, Dict, NamedTuple, Optional, Sequence, Set
 
 from edged import wire
 from edged.errors import EdgedError
@@ -116,10 +116,11 @@ class Zygote:
     """The fork server as the daemon sees it; started when first needed, again when it died.
 
     The loop must run on the main thread: PDEATHSIG in the fork server fires when the
-    thread that started it ends.
+    thread that started it ends. `engines` are those it imports for its workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engines: Sequence[str]) -> None:
+        self._engines = engines
         self._loop = asyncio.get_running_loop()
         self._control: Optional[socket.socket] = None
         self._process: Optional[asyncio.subprocess.Process] = None
@@ -184,6 +185,7 @@ class Zygote:
                 "edged.worker.zygote",
                 str(theirs.fileno()),
                 str(os.getpid()),
+                *self._engines,
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=_STDERR,  # a command's own output may be JSON for a program

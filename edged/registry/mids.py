@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import AbstractSet, Dict, Sequence
 
 import msgspec
+from typing_extensions import Annotated
 
 from edged.errors import ConfigError
-
-if sys.version_info >= (3, 9):
-    from typing import Annotated
-else:
-    from typing_extensions import Annotated
 
 FILE = "mids.json"
 

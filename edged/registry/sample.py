@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
 import msgspec
+from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists, read_inside
 from edged.results import BBox, Result
-
-if sys.version_info >= (3, 9):
-    from typing import Annotated
-else:
-    from typing_extensions import Annotated
 
 PICTURE, ANSWER = "sample.jpg", "sample.json"
 

@@ -13,6 +13,7 @@ import msgspec
 Interp = Literal["nearest", "linear", "cubic", "area", "lanczos"]
 Color = Literal["RGB", "BGR"]
 Task = Literal["detection", "classification"]
+EngineChoice = Literal["auto", "paddlelite", "paddle"]
 Channels = Tuple[float, float, float]
 
 
@@ -70,8 +71,8 @@ class ModelFiles(msgspec.Struct, frozen=True):
 class ModelSpec(msgspec.Struct, frozen=True):
     """`input_size` is (width, height) of the network's picture input.
 
-    `threads` and `instances` of None leave the choice to the daemon, by the cores
-    there are.
+    `engine`, `threads` and `instances` of None leave the choice to the daemon, by its
+    settings and the cores there are.
     """
 
     mid: int
@@ -84,6 +85,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
     input_size: Tuple[int, int]
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
+    engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
 

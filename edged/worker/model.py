@@ -32,7 +32,7 @@ class Model:
 
     def __init__(self, load: Load) -> None:
         self._spec = load.spec
-        self._engine = load_engine(load.spec, load.cache, load.threads)
+        self.engine, self._engine = load_engine(load.spec, load.options)
         self._preprocess = Preprocess(load.spec, self._engine.inputs)
         self._results = TASKS[load.spec.task]
 

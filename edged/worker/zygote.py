@@ -1,7 +1,7 @@
 """The warm process that workers are forked from.
 
-Started by the daemon as `python -m edged.worker.zygote CONTROL DAEMON`: the
-descriptor of a SOCK_SEQPACKET socket and the daemon's pid. It imports what workers
+Started by the daemon as `python -m edged.worker.zygote CONTROL DAEMON ENGINE...`: the
+descriptor of a SOCK_SEQPACKET socket, the daemon's pid, the engines in use. It imports what workers
 need once, stays single-threaded, forks a worker when asked, hands the worker's
 channel over with SCM_RIGHTS, and reports every death. It holds no descriptor of a
 living worker, so a worker's channel closes with the worker.
@@ -124,7 +124,7 @@ def main() -> None:
     import edged.worker.main  # noqa: F401 - what every worker needs, imported once
     from edged.worker import engines
 
-    engines.warm()
+    engines.warm(sys.argv[3:])
     cv2.setNumThreads(1)  # its pool would not survive the fork; a model has a core of its own
     with socket.socket(fileno=control) as channel, suppress(EOFError, ConnectionError):
         Zygote(channel).run()

@@ -8,7 +8,7 @@ from typing import Optional
 
 import pytest
 
-from edged.daemon.capacity import Share, divide, share_of
+from edged.daemon.capacity import Machine, Share, share_of, this_machine
 from edged.registry.spec import ModelFiles, ModelSpec
 
 GB = 1 << 30
@@ -36,36 +36,71 @@ def spec_of(
     )
 
 
+def x86(cores: int, available: int = 64 * GB) -> Machine:
+    return Machine(cores, available, arm=False)
+
+
 @pytest.mark.parametrize(
     ("cores", "models", "expected"),
     [
         (1, 1, Share(1, 1)),
         (2, 1, Share(2, 1)),
-        (4, 1, Share(2, 2)),
-        (8, 1, Share(2, 4)),
-        (64, 1, Share(2, 4)),
-        (4, 2, Share(2, 1)),
-        (8, 2, Share(2, 2)),
+        (4, 1, Share(4, 1)),
+        (64, 1, Share(4, 1)),
+        (8, 2, Share(4, 1)),
         (2, 2, Share(1, 1)),
-        (4, 3, Share(1, 1)),
         (4, 20, Share(1, 1)),
     ],
 )
-def test_cores(tmp_path: Path, cores: int, models: int, expected: Share) -> None:
-    assert divide(spec_of(tmp_path), models, cores, 64 * GB) == expected
+def test_paddle_lite_on_x86_has_no_threads_so_workers_use_the_cores(
+    tmp_path: Path, cores: int, models: int, expected: Share
+) -> None:
+    assert share_of(spec_of(tmp_path), "paddlelite", models, x86(cores)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "models", "expected"),
+    [
+        (1, 1, Share(1, 1)),
+        (4, 1, Share(1, 4)),
+        (8, 1, Share(1, 4)),
+        (8, 4, Share(1, 2)),
+        (4, 3, Share(1, 1)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("engine", "arm"), [("paddlelite", True), ("paddle", True), ("paddle", False)]
+)
+def test_elsewhere_it_is_one_worker_whose_threads_do(
+    tmp_path: Path, cores: int, models: int, expected: Share, engine: str, arm: bool
+) -> None:
+    machine = Machine(cores, 64 * GB, arm)
+    assert share_of(spec_of(tmp_path), engine, models, machine) == expected
 
 
 def test_never_more_than_the_memory_carries(tmp_path: Path) -> None:
     large = spec_of(tmp_path, 100 << 20)
-    assert divide(large, 1, 4, 2 * GB).instances == 2
-    assert divide(large, 1, 4, GB // 2) == Share(1, 4)  # the cores go to the one that is left
-    assert divide(large, 1, 4, 1) == Share(1, 4)  # but one there is: loading may tell why not
+    assert share_of(large, "paddlelite", 1, x86(4, 2 * GB)).instances == 3
+    assert share_of(large, "paddlelite", 1, x86(4, GB // 2)).instances == 1
+    # But one there is: loading may tell why not.
+    assert share_of(large, "paddlelite", 1, x86(4, 1)).instances == 1
+
+
+def test_paddle_inference_weighs_more(tmp_path: Path) -> None:
+    small = spec_of(tmp_path, instances=8)
+    board = Machine(4, 3 * GB // 2, arm=True)
+    lite, paddle = (share_of(small, engine, 1, board) for engine in ("paddlelite", "paddle"))
+    assert lite.instances == 8
+    assert 1 < paddle.instances <= 8
+    assert share_of(small, "paddle", 3, board).instances < 4
 
 
 def test_what_the_model_says_is_done(tmp_path: Path) -> None:
-    assert divide(spec_of(tmp_path, instances=3, threads=2), 1, 2, 64 * GB) == Share(3, 2)
-    assert divide(spec_of(tmp_path, threads=3), 1, 2, 64 * GB) == Share(2, 3)
-    assert divide(spec_of(tmp_path, 100 << 20, instances=8), 1, 8, 2 * GB).instances < 8
+    own = spec_of(tmp_path, instances=3, threads=2)
+    assert share_of(own, "paddlelite", 1, x86(2)) == Share(3, 2)
+    assert share_of(spec_of(tmp_path, threads=3), "paddle", 1, x86(2)) == Share(1, 3)
+    large = spec_of(tmp_path, 100 << 20, instances=8)
+    assert share_of(large, "paddlelite", 1, x86(8, 2 * GB)).instances < 8
 
 
 def test_a_model_with_a_file_for_each_parameter(tmp_path: Path) -> None:
@@ -84,11 +119,11 @@ def test_a_model_with_a_file_for_each_parameter(tmp_path: Path) -> None:
         preprocess=(),
         input_size=(320, 320),
     )
-    assert divide(separate, 1, 4, GB).instances == 1
-    assert divide(separate, 1, 4, 2 * GB).instances == 2
+    assert share_of(separate, "paddlelite", 1, x86(4, GB)).instances == 1
+    assert share_of(separate, "paddlelite", 1, x86(4, 2 * GB)).instances == 3
 
 
 def test_this_machine(tmp_path: Path) -> None:
-    share = share_of(spec_of(tmp_path), 1)
-    assert share.instances in (1, 2)
-    assert 1 <= share.threads <= len(os.sched_getaffinity(0))
+    machine = this_machine()
+    assert machine.cores == len(os.sched_getaffinity(0))
+    assert machine.available > 100 << 20

@@ -16,9 +16,9 @@ from edged.results import Stages
 from edged.worker import main
 from edged.worker.decode import decode as real_decode
 from edged.worker.model import Outcome, Prepared
-from tests.worker.engines.conftest import spec_of
+from tests.worker.engines.conftest import options, spec_of
 
-LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), "", 1, 1 << 62)
+LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), options(""), 1 << 62)
 SECONDS = 20
 
 
@@ -36,6 +36,7 @@ def second_decoded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         return picture
 
     class SlowModel:
+        engine = "slow"
         inputs: Tuple[()] = ()
 
         def __init__(self, load: wire.Load) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from edged import wire
 from tests.support import ROOT, alive, descendants, wait_for
-from tests.worker.engines.conftest import Op, combined, spec_of, write_program
+from tests.worker.engines.conftest import Op, combined, options, spec_of, write_program
 
 pytest.importorskip("paddlelite.lite", reason="Paddle Lite is not installed")
 
@@ -201,7 +201,7 @@ def test_the_engines_words_stay_out_of_the_channel(server: Server, tmp_path: Pat
     files = combined(write_program(tmp_path / "model", [Op("sqrx", "image", "out")]))
     worker = server.spawn()
     spec = spec_of(files)
-    load = wire.Load(spec, str(tmp_path / "cache"), 1, 1 << 30)
+    load = wire.Load(spec, options(tmp_path / "cache"), 1 << 30)
     worker.channel.sendall(wire.encode(load))
     message = worker.receive()
     assert isinstance(message, wire.Failure)

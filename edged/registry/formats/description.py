@@ -11,6 +11,7 @@ from edged.errors import ModelFolderError
 from edged.registry.spec import (
     AnyStep,
     CenterCrop,
+    EngineChoice,
     ModelFiles,
     Normalize,
     Resize,
@@ -30,6 +31,7 @@ class Description(msgspec.Struct, frozen=True):
     preprocess: Tuple[AnyStep, ...]
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
+    engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
 

@@ -6,23 +6,18 @@ With any of the keys of `_Native` it is whole; else it only overrides.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import List, Literal, Optional, Tuple, Union
 
 import msgspec
+from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists, file_inside, inside
 from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
-from edged.registry.spec import AnyStep, ModelFiles
-
-if sys.version_info >= (3, 9):
-    from typing import Annotated
-else:
-    from typing_extensions import Annotated
+from edged.registry.spec import AnyStep, EngineChoice, ModelFiles
 
 EXPORTER = "native"
 
@@ -42,6 +37,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class _Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Union[List[str], str, None] = None
     threshold: Optional[Annotated[float, msgspec.Meta(ge=0, le=1)]] = None
+    engine: Optional[EngineChoice] = None
     instances: Optional[_Count] = None
     threads: Optional[_Count] = None
 
@@ -87,6 +83,7 @@ def override(folder: Path, description: Description) -> Description:
         description,
         labels=labels,
         threshold=threshold,
+        engine=changes.engine,
         instances=changes.instances,
         threads=changes.threads,
     )

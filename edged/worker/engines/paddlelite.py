@@ -9,33 +9,42 @@ from __future__ import annotations
 
 import importlib
 import platform
-import threading
 from types import ModuleType
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, List, Mapping, Sequence
 
 import numpy as np
 
-from edged.errors import BadOutput, EngineError
+from edged.errors import EngineError
 from edged.registry.spec import ModelSpec
-from edged.wire import TensorInfo
+from edged.wire import EngineOptions, TensorInfo
 from edged.worker.engines import Array, convert, nb, program
+from edged.worker.engines.inputs import (
+    OwnThread,
+    check_declared,
+    check_feeds,
+    check_finite,
+    input_shapes,
+    try_out,
+)
 
 _DTYPES = {"FP32": "float32", "INT32": "int32", "INT64": "int64"}
-_Shapes = Dict[str, Tuple[int, ...]]
 
 
-def load(spec: ModelSpec, cache: str, threads: int) -> PaddleLite:
-    """Converts if need be (into the folder `cache`), loads, and runs once.
+def load(spec: ModelSpec, options: EngineOptions) -> PaddleLite:
+    """Converts if need be (into the folder `options.cache`), loads, and runs once.
 
     To be called while the process has one thread. Raises EngineError.
     """
-    lite = _library()
+    lite = library()
     config = lite.MobileConfig()
-    config.set_model_from_file(_nb_file(lite, spec, cache))
+    config.set_model_from_file(_nb_file(lite, spec, options.cache))
     if hasattr(config, "set_threads"):  # builds for ARM only
-        config.set_threads(threads)
+        config.set_threads(options.threads)
+    if hasattr(config, "set_power_mode"):
+        mode = f"LITE_POWER_{options.power_mode.upper()}"
+        config.set_power_mode(getattr(lite.PowerMode, mode))
     engine = PaddleLite(lite.create_paddle_predictor(config), spec)
-    engine.try_out()
+    try_out(engine)
     return engine
 
 
@@ -43,18 +52,17 @@ class PaddleLite:
     """One predictor, for inputs of one shape each: it does not survive another."""
 
     def __init__(self, predictor: Any, spec: ModelSpec) -> None:
-        self._thread = threading.get_ident()
+        self._check_thread = OwnThread()
         self._predictor = predictor
         self._outputs: List[str] = predictor.get_output_names()
         if not self._outputs:
             raise EngineError("the network has no outputs")
         names: List[str] = predictor.get_input_names()
-        shapes = _input_shapes(names, spec)
+        shapes = input_shapes(names, spec)
         self._inputs = [
             TensorInfo(name, shapes[name], _dtype(predictor.get_input(index), name))
             for index, name in enumerate(names)
         ]
-        self._image = next(name for name in names if len(shapes[name]) == 4)
         for index, info in enumerate(self._inputs):
             # A tensor takes its shape, type and memory from the first array; later ones
             # are written into that memory.
@@ -67,61 +75,17 @@ class PaddleLite:
 
     def run(self, feeds: Mapping[str, Array]) -> List[Array]:
         """As `Engine.run` says. An input's shape and dtype are exactly as in `inputs`."""
-        if threading.get_ident() != self._thread:
-            raise EngineError("the network runs on the thread that loaded it, and on no other")
-        self._check(feeds)
+        self._check_thread()
+        check_feeds(self._inputs, feeds)
         for index, info in enumerate(self._inputs):
             self._predictor.get_input(index).numpy()[...] = feeds[info.name]
         self._predictor.run()
         return [self._output(index) for index in range(len(self._outputs))]
 
-    def try_out(self) -> None:
-        """Runs on a blank picture, so that a network that cannot run is known at once.
-
-        A blank one is no picture a camera sends, and a network may well divide by its
-        contrast: one that answers NaN gets a second chance on noise. Raises EngineError.
-        """
-        try:
-            self.run(self._trial(noise=False))
-        except BadOutput:
-            try:
-                self.run(self._trial(noise=True))
-            except BadOutput as error:
-                raise EngineError(f"{error}, for a blank picture and for noise") from error
-
-    def _trial(self, noise: bool) -> Dict[str, Array]:
-        feeds: Dict[str, Array] = {}
-        for info in self._inputs:
-            feeds[info.name] = np.ones(info.shape, info.dtype)
-        image = feeds[self._image]
-        feeds[self._image] = np.zeros_like(image)
-        if noise:
-            values = np.random.default_rng(0).standard_normal(image.shape)
-            feeds[self._image] = values.astype(image.dtype)
-        if "im_shape" in feeds:
-            feeds["im_shape"][...] = image.shape[2:]
-        return feeds
-
-    def _check(self, feeds: Mapping[str, object]) -> None:
-        wanted = {info.name for info in self._inputs}
-        if wanted != set(feeds):
-            raise EngineError(f"the network takes {sorted(wanted)}, not {sorted(feeds)}")
-        for info in self._inputs:
-            array = feeds[info.name]
-            # Other types convert into garbage, None included, which numpy would take for NaN.
-            if not isinstance(array, np.ndarray) or array.dtype != info.dtype:
-                got = getattr(array, "dtype", type(array).__name__)
-                raise EngineError(f"input {info.name} takes {info.dtype}, not {got}")
-            if array.shape != info.shape:
-                raise EngineError(
-                    f"input {info.name} takes the shape {list(info.shape)}, not {list(array.shape)}"
-                )
-
     def _output(self, index: int) -> Array:
         # A copy: the tensor's own memory is written over by the next run.
         output = np.array(self._predictor.get_output(index).numpy())
-        if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
-            raise BadOutput(f"output {self._outputs[index]} has values that are NaN or infinite")
+        check_finite(self._outputs[index], output)
         return output
 
 
@@ -143,7 +107,7 @@ def check_writes(tensor: Any, info: TensorInfo) -> None:
         )
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
     """Paddle Lite. Raises EngineError saying where there are builds of it."""
     try:
         return importlib.import_module("paddlelite.lite")
@@ -163,34 +127,8 @@ def _nb_file(lite: ModuleType, spec: ModelSpec, cache: str) -> str:
         return files.model
     separate = files.kind == "separate"
     network = program.read(f"{files.model}/__model__" if separate else files.model)
-    _check_declared(network.inputs, _input_shapes(list(network.inputs), spec))
+    check_declared(network.inputs, input_shapes(list(network.inputs), spec))
     return convert.to_nb(lite, files, network.params, cache)
-
-
-def _input_shapes(names: Sequence[str], spec: ModelSpec) -> _Shapes:
-    """The shape each input gets: two have their names, the other one is the picture."""
-    width, height = spec.input_size
-    known: _Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2)}
-    pictures = [name for name in names if name not in known]
-    if len(pictures) != 1:
-        raise EngineError(
-            f"of the network's inputs {', '.join(names)} one is to be the picture, besides"
-            f" scale_factor and im_shape: not {' and '.join(pictures) or 'none'}"
-        )
-    known[pictures[0]] = (1, 3, height, width)
-    return {name: known[name] for name in names}
-
-
-def _check_declared(declared: Mapping[str, Tuple[int, ...]], shapes: _Shapes) -> None:
-    for name, shape in shapes.items():
-        fits = len(shape) == len(declared[name]) and all(
-            made in (-1, given) for made, given in zip(declared[name], shape)
-        )
-        if not fits:
-            raise EngineError(
-                f"input {name} of the network is made for the shape {list(declared[name])},"
-                f" the model's settings give it {list(shape)}"
-            )
 
 
 def _dtype(tensor: Any, name: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edged.registry.spec import ModelFiles, ModelSpec
+from edged.wire import EngineOptions
 from edged.worker.engines import Array, paddlelite
 from tests.support import ROOT
 
@@ -110,6 +111,12 @@ def spec_of(files: ModelFiles, size: Tuple[int, int] = (8, 8)) -> ModelSpec:
     )
 
 
+def options(
+    cache: object, threads: int = 1, engines: Tuple[str, ...] = ("paddlelite",)
+) -> EngineOptions:
+    return EngineOptions(engines, str(cache), threads, power_mode="high")
+
+
 def combined(model: Path) -> ModelFiles:
     """A program as `write_program` leaves it."""
     return ModelFiles(kind="combined", model=str(model), params=str(model.with_name("params")))
@@ -117,7 +124,7 @@ def combined(model: Path) -> ModelFiles:
 
 def converted(spec: ModelSpec, cache: Path) -> str:
     """The path of a network's `.nb`."""
-    paddlelite.load(spec, str(cache), 1)
+    paddlelite.load(spec, options(cache))
     (path,) = cache.glob("*.nb")
     return str(path)
 
@@ -168,7 +175,7 @@ def twice(tmp_path: Path) -> ModelFiles:
 
 @pytest.fixture
 def engine(twice: ModelFiles, tmp_path: Path) -> paddlelite.PaddleLite:
-    return paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 1)
+    return paddlelite.load(spec_of(twice), options(tmp_path / "cache"))
 
 
 Copier = Callable[[ModelFiles], ModelFiles]

@@ -20,6 +20,7 @@ from tests.worker.engines.conftest import (
     Tensor,
     combined,
     converted,
+    options,
     picture,
     run_python,
     spec_of,
@@ -49,7 +50,7 @@ def test_a_detector_sees_its_second_input(picodet: ModelFiles, tmp_path: Path, k
     if kind == "nb":
         path = converted(spec, tmp_path / "cache")
         spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
-    engine = load_engine(spec, str(tmp_path / "cache"), 1)
+    _, engine = load_engine(spec, options(tmp_path / "cache"))
     assert {info.name: info.shape for info in engine.inputs} == {
         "image": (1, 3, 320, 320),
         "scale_factor": (1, 2),
@@ -62,7 +63,7 @@ def test_a_detector_sees_its_second_input(picodet: ModelFiles, tmp_path: Path, k
 
 
 def test_a_folder_with_a_file_for_each_parameter(squeezenet: ModelFiles, tmp_path: Path) -> None:
-    engine = paddlelite.load(spec_of(squeezenet, (227, 227)), str(tmp_path / "cache"), 1)
+    engine = paddlelite.load(spec_of(squeezenet, (227, 227)), options(tmp_path / "cache"))
     (out,) = engine.run({"data": picture(shape=(1, 3, 227, 227))})
     assert out.shape == (1, 1000)
     assert out.sum() == pytest.approx(1, abs=1e-4)
@@ -73,7 +74,7 @@ def test_no_rows_are_an_answer(tmp_path: Path) -> None:
     files = combined(
         write_program(tmp_path / "model", [Op("where_index", "image", "out")], outputs=[rows])
     )
-    engine = paddlelite.load(spec_of(files), str(tmp_path / "cache"), 1)
+    engine = paddlelite.load(spec_of(files), options(tmp_path / "cache"))
     assert engine.run({"image": picture(0)})[0].shape == (0, 4)
     assert engine.run({"image": picture(1)})[0].shape == (3 * 8 * 8, 4)
 
@@ -133,7 +134,7 @@ def test_names_are_exactly_the_networks(engine: paddlelite.PaddleLite, feeds: Fe
 
 
 def test_every_input_is_fed(picodet: ModelFiles, tmp_path: Path) -> None:
-    engine = paddlelite.load(spec_of(picodet, (320, 320)), str(tmp_path / "cache"), 1)
+    engine = paddlelite.load(spec_of(picodet, (320, 320)), options(tmp_path / "cache"))
     with pytest.raises(EngineError, match=r"takes \['image', 'scale_factor'\], not \['image'\]"):
         engine.run({"image": picture(shape=(1, 3, 320, 320))})
 
@@ -180,7 +181,7 @@ def test_integers_where_the_network_wants_them(tmp_path: Path, dtype: str) -> No
         inputs=[IMAGE, shape],
         outputs=[Tensor("out"), Tensor("shape", (1, 2), dtype)],
     )
-    engine = paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+    engine = paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
     assert engine.inputs[1] == TensorInfo("im_shape", (1, 2), dtype)
     _, out = engine.run({"image": picture(), "im_shape": np.array([[8, 9]], dtype)})
     assert out.tolist() == [[17, 19]]
@@ -214,7 +215,7 @@ def logarithm(tmp_path: Path) -> paddlelite.PaddleLite:
         [Op("scale", "image", "twice", TWICE), Op("log", "twice", "out")],
         outputs=[Tensor("twice"), Tensor("out")],
     )
-    return paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+    return paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("value", [-0.5, -1.0])

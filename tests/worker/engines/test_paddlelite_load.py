@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import typing
 from pathlib import Path
 from typing import Any, List
 
 import pytest
 
+from edged.config import FIELDS
 from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
 from edged.wire import TensorInfo
@@ -20,6 +22,7 @@ from tests.worker.engines.conftest import (
     Tensor,
     combined,
     converted,
+    options,
     picture,
     spec_of,
     write_program,
@@ -37,7 +40,7 @@ def test_a_network_that_only_dislikes_a_blank_picture_is_served(tmp_path: Path) 
         [Op("abs", "image", "positive"), Op("log", "positive", "out")],
         outputs=[Tensor("positive"), Tensor("out")],
     )
-    engine = paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+    engine = paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
     assert set(engine.run({"image": picture(1)})[1].flat) == {0.0}
 
 
@@ -49,7 +52,7 @@ def test_a_network_that_answers_nan_for_anything_is_refused(tmp_path: Path) -> N
         outputs=[Tensor("negative"), Tensor("out")],
     )
     with pytest.raises(EngineError, match=r"output out has values .* blank picture and for noise"):
-        paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_the_first_run_has_sensible_inputs(tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_the_first_run_has_sensible_inputs(tmp_path: Path) -> None:
         inputs=[image, *aside],
         outputs=[Tensor("out", image.shape), *outputs],
     )
-    paddlelite.load(spec_of(combined(path), (8, 4)), str(tmp_path / "cache"), 1)
+    paddlelite.load(spec_of(combined(path), (8, 4)), options(tmp_path / "cache"))
 
 
 class LosesArrays:
@@ -96,7 +99,7 @@ def test_writes_are_checked_at_load(
         lite, "create_paddle_predictor", lambda config: Predictor(LosesArrays(picture(0)))
     )
     with pytest.raises(EngineError, match="does not arrive"):
-        paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(twice), options(tmp_path / "cache"))
 
 
 class Predictor:
@@ -134,7 +137,7 @@ def test_an_input_that_nobody_feeds_is_named(tmp_path: Path) -> None:
         outputs=[Tensor("out"), Tensor("size", (1, 2), "int32")],
     )
     with pytest.raises(EngineError, match=r"one is to be the picture.*: not image and im_size"):
-        paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_a_network_without_a_picture_is_refused(tmp_path: Path) -> None:
@@ -145,12 +148,12 @@ def test_a_network_without_a_picture_is_refused(tmp_path: Path) -> None:
         outputs=[Tensor("shape", (1, 2))],
     )
     with pytest.raises(EngineError, match=r"one is to be the picture.*: not none"):
-        paddlelite.load(spec_of(combined(path)), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_a_network_made_for_another_size_is_refused(picodet: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
-        paddlelite.load(spec_of(picodet, (416, 320)), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(picodet, (416, 320)), options(tmp_path / "cache"))
     assert "[1, 3, 320, 320]" in str(caught.value)
     assert "[1, 3, 320, 416]" in str(caught.value)
     assert not (tmp_path / "cache").exists()
@@ -162,7 +165,7 @@ def test_a_file_for_another_machine_is_refused(exported: Path, tmp_path: Path) -
     path = str(exported / "wrong_target" / "picodet_xs_320_coco_arm.nb")
     spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
     with pytest.raises(EngineError, match="made for ARM, this machine is x86-64"):
-        paddlelite.load(spec, str(tmp_path), 1)
+        paddlelite.load(spec, options(tmp_path))
 
 
 def test_a_file_cut_short_is_refused(picodet: ModelFiles, tmp_path: Path) -> None:
@@ -170,7 +173,7 @@ def test_a_file_cut_short_is_refused(picodet: ModelFiles, tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:2_000_000])
     spec = spec_of(ModelFiles(kind="nb", model=str(path)), (320, 320))
     with pytest.raises(EngineError, match="is cut short at 2000000 bytes"):
-        paddlelite.load(spec, str(tmp_path), 1)
+        paddlelite.load(spec, options(tmp_path))
 
 
 def test_a_network_without_outputs_is_refused(
@@ -181,22 +184,32 @@ def test_a_network_without_outputs_is_refused(
     path = convert.to_nb(lite, files, (), str(tmp_path / "cache"))  # the trap: no complaint
     spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
     with pytest.raises(EngineError, match="the network has no outputs"):
-        paddlelite.load(spec, str(tmp_path), 1)
+        paddlelite.load(spec, options(tmp_path))
 
 
-def test_threads_where_the_build_has_them(
+def test_threads_and_power_mode_where_the_build_has_them(
     twice: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: List[int] = []
+    """Only builds for ARM have these methods, so here they are put on the real class."""
+    asked: List[object] = []
 
     class ForArm(lite.MobileConfig):  # type: ignore[misc,name-defined]
         def set_threads(self, threads: int) -> None:
             asked.append(threads)
 
-    paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 3)  # this build may have none
+        def set_power_mode(self, mode: object) -> None:
+            asked.append(mode)
+
+    paddlelite.load(spec_of(twice), options(tmp_path / "cache", threads=3))  # it has none
     monkeypatch.setattr(lite, "MobileConfig", ForArm)
-    paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 3)
-    assert asked == [3]
+    paddlelite.load(spec_of(twice), options(tmp_path / "cache", threads=3))
+    assert asked == [3, lite.PowerMode.LITE_POWER_HIGH]
+
+
+def test_every_power_mode_of_the_settings_exists() -> None:
+    (modes, *_) = typing.get_args(FIELDS["power_mode"].type)
+    for mode in typing.get_args(modes):
+        assert hasattr(lite.PowerMode, f"LITE_POWER_{mode.upper()}")
 
 
 def test_a_python_without_paddle_lite(
@@ -204,4 +217,4 @@ def test_a_python_without_paddle_lite(
 ) -> None:
     monkeypatch.setitem(sys.modules, "paddlelite.lite", None)
     with pytest.raises(EngineError, match=r"wheels for CPython 3\.8 and 3\.10"):
-        paddlelite.load(spec_of(twice), str(tmp_path / "cache"), 1)
+        paddlelite.load(spec_of(twice), options(tmp_path / "cache"))

@@ -1,0 +1,106 @@
+"""What every engine asks before and after a run: shapes, names, types, the thread, NaN."""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from edged.errors import BadOutput, EngineError
+from edged.registry.spec import ModelSpec
+from edged.wire import TensorInfo
+from edged.worker.engines import Array, Engine
+
+Shapes = Dict[str, Tuple[int, ...]]
+
+
+def input_shapes(names: Sequence[str], spec: ModelSpec) -> Shapes:
+    """The shape each input gets: two have their names, the other one is the picture.
+
+    Raises EngineError when it is not clear which that is.
+    """
+    width, height = spec.input_size
+    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2)}
+    pictures = [name for name in names if name not in known]
+    if len(pictures) != 1:
+        raise EngineError(
+            f"of the network's inputs {', '.join(names)} one is to be the picture, besides"
+            f" scale_factor and im_shape: not {' and '.join(pictures) or 'none'}"
+        )
+    known[pictures[0]] = (1, 3, height, width)
+    return {name: known[name] for name in names}
+
+
+def check_declared(declared: Mapping[str, Tuple[int, ...]], shapes: Shapes) -> None:
+    """Raises EngineError unless the shapes fit what the program declares (-1: free)."""
+    for name, shape in shapes.items():
+        fits = len(shape) == len(declared[name]) and all(
+            made in (-1, given) for made, given in zip(declared[name], shape)
+        )
+        if not fits:
+            raise EngineError(
+                f"input {name} of the network is made for the shape {list(declared[name])},"
+                f" the model's settings give it {list(shape)}"
+            )
+
+
+def check_feeds(inputs: Sequence[TensorInfo], feeds: Mapping[str, object]) -> None:
+    """Raises EngineError unless `feeds` has exactly the inputs, each of its shape and dtype."""
+    wanted = {info.name for info in inputs}
+    if wanted != set(feeds):
+        raise EngineError(f"the network takes {sorted(wanted)}, not {sorted(feeds)}")
+    for info in inputs:
+        array = feeds[info.name]
+        # Other types convert into garbage, None included, which numpy would take for NaN.
+        if not isinstance(array, np.ndarray) or array.dtype != info.dtype:
+            got = getattr(array, "dtype", type(array).__name__)
+            raise EngineError(f"input {info.name} takes {info.dtype}, not {got}")
+        if array.shape != info.shape:
+            raise EngineError(
+                f"input {info.name} takes the shape {list(info.shape)}, not {list(array.shape)}"
+            )
+
+
+def check_finite(name: str, output: Array) -> None:
+    """Raises BadOutput when the output has values that no answer may carry."""
+    if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
+        raise BadOutput(f"output {name} has values that are NaN or infinite")
+
+
+class OwnThread:
+    """Remembers the thread it was made on; a call on another raises EngineError."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def __call__(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise EngineError("the network runs on the thread that loaded it, and on no other")
+
+
+def try_out(engine: Engine) -> None:
+    """Runs on a blank picture, so that a network that cannot run is known at once.
+
+    A blank one is no picture a camera sends, and a network may well divide by its
+    contrast: one that answers NaN gets a second chance on noise. Raises EngineError.
+    """
+    try:
+        engine.run(_trial(engine.inputs, noise=False))
+    except BadOutput:
+        try:
+            engine.run(_trial(engine.inputs, noise=True))
+        except BadOutput as error:
+            raise EngineError(f"{error}, for a blank picture and for noise") from error
+
+
+def _trial(inputs: Sequence[TensorInfo], noise: bool) -> Dict[str, Array]:
+    feeds: Dict[str, Array] = {info.name: np.ones(info.shape, info.dtype) for info in inputs}
+    (image,) = (info for info in inputs if len(info.shape) == 4)
+    feeds[image.name] = np.zeros(image.shape, image.dtype)
+    if noise:
+        values = np.random.default_rng(0).standard_normal(image.shape)
+        feeds[image.name] = values.astype(image.dtype)
+    if "im_shape" in feeds:
+        feeds["im_shape"][...] = image.shape[2:]
+    return feeds

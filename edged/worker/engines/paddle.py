@@ -1,0 +1,114 @@
+"""The Paddle Inference engine: the same model folders where Paddle Lite has no build.
+
+Unlike Paddle Lite it reports what it does not like as an exception, copies its inputs
+and outputs, and reads PIR programs (`inference.json`). It too holds the GIL in a run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import re
+import warnings
+from types import ModuleType
+from typing import Any, Callable, List, Mapping, Sequence, TypeVar
+
+from edged.errors import EngineError
+from edged.registry.spec import ModelSpec
+from edged.wire import EngineOptions, TensorInfo
+from edged.worker.engines import Array
+from edged.worker.engines.inputs import (
+    OwnThread,
+    check_feeds,
+    check_finite,
+    input_shapes,
+    try_out,
+)
+
+# What Paddle's enforce statements become in Python (phi/core/enforce.h, by category).
+_ENFORCED = (RuntimeError, ValueError, IndexError, NotImplementedError, OSError, SystemError)
+_CATEGORY = re.compile(r"\((\w+)\) (.+)")
+_DTYPES = {"FLOAT32": "float32", "INT32": "int32", "INT64": "int64"}
+
+Made = TypeVar("Made")
+
+
+def load(spec: ModelSpec, options: EngineOptions) -> Paddle:
+    """Loads the exported files as they are, and runs once. Raises EngineError."""
+    files = spec.files
+    if files.kind == "nb":
+        raise EngineError("an .nb is for Paddle Lite only, the paddle engine takes the full model")
+    inference = library()
+    where = [files.model] if files.params is None else [files.model, files.params]
+    config = _enforced(inference.Config, *where)
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(options.threads)
+    if not files.model.endswith(".json"):  # of a PIR program it is refused, or for nothing
+        config.enable_memory_optim()
+    engine = Paddle(_enforced(inference.create_predictor, config), spec)
+    try_out(engine)
+    return engine
+
+
+class Paddle:
+    """One predictor, for inputs of one shape each."""
+
+    def __init__(self, predictor: Any, spec: ModelSpec) -> None:
+        self._predictor = predictor
+        self._check_thread = OwnThread()
+        names: List[str] = predictor.get_input_names()
+        shapes = input_shapes(names, spec)
+        self._handles = {name: predictor.get_input_handle(name) for name in names}
+        self._inputs = [
+            TensorInfo(name, shapes[name], _dtype(handle, name))
+            for name, handle in self._handles.items()
+        ]
+
+    @property
+    def inputs(self) -> Sequence[TensorInfo]:
+        return self._inputs
+
+    def run(self, feeds: Mapping[str, Array]) -> List[Array]:
+        """As `Engine.run` says. An input's shape and dtype are exactly as in `inputs`."""
+        self._check_thread()
+        check_feeds(self._inputs, feeds)
+        for name, handle in self._handles.items():
+            handle.copy_from_cpu(feeds[name])
+        _enforced(self._predictor.run)
+        outputs = []
+        for name in self._predictor.get_output_names():
+            output: Array = self._predictor.get_output_handle(name).copy_to_cpu()
+            check_finite(name, output)
+            outputs.append(output)
+        return outputs
+
+
+def _enforced(make: Callable[..., Made], *arguments: Any) -> Made:
+    """What `make` gives. Raises EngineError with Paddle's own sentence, without its stack."""
+    try:
+        return make(*arguments)
+    except _ENFORCED as error:
+        found = _CATEGORY.search(str(error))
+        words = found.group(2) if found else str(error).strip().partition("\n")[0]
+        raise EngineError(f"Paddle Inference says: {words[:300]}") from error
+
+
+def library() -> ModuleType:
+    """Paddle Inference. Raises EngineError saying how to install it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is no compiler cache, for one
+            return importlib.import_module("paddle.inference")
+    except ImportError as error:
+        raise EngineError(
+            f"Paddle Inference is not usable in this Python {platform.python_version()} ({error}):"
+            " pip install 'edged[paddle]', which needs CPython 3.9 or later"
+        ) from error
+
+
+def _dtype(handle: Any, name: str) -> str:
+    kind: str = handle.type().name
+    if kind not in _DTYPES:
+        raise EngineError(f"input {name} of the network takes {kind}, which is not served")
+    return _DTYPES[kind]

@@ -1,0 +1,52 @@
+"""Both engines say the same of the same picture; a model joins by a line in `PICTURES`."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
+
+import pytest
+
+from tests.daemon.contract import BINARY, assert_same, results
+from tests.support import DEMO_MODELS, FIXTURES, RunningDaemon
+
+ENGINES = ("paddlelite", "paddle")
+PHOTOS = FIXTURES / "photos"
+
+# (mid of tests/conftest.py's `models`, picture)
+PICTURES: Tuple[Tuple[int, Path], ...] = (
+    (1, DEMO_MODELS / "digits" / "sample.jpg"),
+    (2, DEMO_MODELS / "camera-check" / "sample.jpg"),
+    (10, PHOTOS / "bus.jpg"),
+    (10, PHOTOS / "coco_000000014439.jpg"),
+    (11, PHOTOS / "tabby_cat.jpg"),
+    (11, PHOTOS / "dog_bike_car.jpg"),
+)
+
+missing = [engine for engine in ENGINES if importlib.util.find_spec(engine) is None]
+pytestmark = pytest.mark.skipif(bool(missing), reason=f"{missing} is not installed")
+
+
+@pytest.fixture(scope="module")
+def daemons(models: Path, state: Path) -> Iterator[Dict[str, RunningDaemon]]:
+    first, second = ENGINES
+    with RunningDaemon(models=models, state=state, engine=first) as one, RunningDaemon(
+        models=models, state=state, engine=second
+    ) as other:
+        yield {first: one, second: other}
+
+
+@pytest.mark.parametrize(
+    ("mid", "picture"), PICTURES, ids=[f"{mid}-{picture.stem}" for mid, picture in PICTURES]
+)
+def test_engines_agree(daemons: Dict[str, RunningDaemon], mid: int, picture: Path) -> None:
+    if not picture.is_file():
+        pytest.skip("../shared/fixtures is not there")
+    said = {}
+    for engine, daemon in daemons.items():
+        assert daemon.model(mid)["engine"] == engine
+        said[engine] = results(daemon.post(f"{BINARY}?mid={mid}", picture.read_bytes()))
+    lite, paddle = said["paddlelite"], said["paddle"]
+    assert lite
+    assert_same(paddle, lite, pixels=1.0, score=0.01)

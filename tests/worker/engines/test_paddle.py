@@ -1,0 +1,144 @@
+"""The Paddle Inference engine: real networks, and what it says of broken ones."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, List
+
+import numpy as np
+import pytest
+
+from edged.errors import BadOutput, EngineError
+from edged.registry.spec import ModelFiles
+from edged.worker.engines import load_engine, paddle
+from tests.worker.engines.conftest import (
+    Copier,
+    combined,
+    options,
+    picture,
+    run_python,
+    spec_of,
+)
+
+pytest.importorskip("paddle", reason="Paddle Inference is not installed")
+
+
+@pytest.fixture
+def engine(twice: ModelFiles, tmp_path: Path) -> paddle.Paddle:
+    return paddle.load(spec_of(twice), options(tmp_path))
+
+
+def test_it_runs_a_network(engine: paddle.Paddle) -> None:
+    (output,) = engine.run({"image": picture(3.0)})
+    np.testing.assert_array_equal(output, picture(7.0))
+
+
+def test_it_reads_a_folder_with_a_file_for_each_parameter(
+    squeezenet: ModelFiles, tmp_path: Path
+) -> None:
+    engine = paddle.load(spec_of(squeezenet, (227, 227)), options(tmp_path))
+    (output,) = engine.run({"data": picture(0.0, (1, 3, 227, 227))})
+    assert output.size == 1000
+
+
+def test_outputs_are_the_callers_own(engine: paddle.Paddle) -> None:
+    (first,) = engine.run({"image": picture(1.0)})
+    engine.run({"image": picture(5.0)})
+    np.testing.assert_array_equal(first, picture(3.0))
+
+
+@pytest.mark.parametrize(
+    ("feeds", "said"),
+    [
+        ({}, "takes"),
+        ({"image": picture(), "other": picture()}, "other"),
+        ({"image": picture(shape=(1, 3, 8, 9))}, "shape"),
+        ({"image": picture().astype(np.float64)}, "float64"),
+        ({"image": None}, "NoneType"),
+    ],
+)
+def test_wrong_inputs_are_named(engine: paddle.Paddle, feeds: dict[str, object], said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        engine.run(feeds)  # type: ignore[arg-type]
+    engine.run({"image": picture()})
+
+
+def test_infinite_outputs_are_an_error(engine: paddle.Paddle) -> None:
+    with pytest.raises(BadOutput, match="NaN or infinite"):
+        engine.run({"image": picture(np.inf)})
+
+
+def test_another_thread_is_refused(engine: paddle.Paddle) -> None:
+    errors: List[BaseException] = []
+
+    def run() -> None:
+        try:
+            engine.run({"image": picture()})
+        except EngineError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "thread" in str(errors[0])
+
+
+def test_an_nb_is_for_paddle_lite(tmp_path: Path) -> None:
+    spec = spec_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
+    with pytest.raises(EngineError, match="Paddle Lite only"):
+        paddle.load(spec, options(tmp_path))
+
+
+@pytest.mark.parametrize(("suffix", "said"), [("pdiparams", "tensor"), ("pdmodel", "parse")])
+def test_a_file_cut_short_is_named_in_a_sentence(
+    picodet: ModelFiles, copied: Copier, tmp_path: Path, suffix: str, said: str
+) -> None:
+    files = copied(picodet)
+    (broken,) = Path(files.model).parent.glob(f"*.{suffix}")
+    broken.write_bytes(broken.read_bytes()[:20000])
+    with pytest.raises(EngineError, match=said) as error:
+        paddle.load(spec_of(files, (320, 320)), options(tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="no-such"):
+        paddle.load(spec_of(combined(tmp_path / "no-such")), options(tmp_path))
+
+
+EXPORT_PIR = """
+import sys, paddle
+ones = paddle.ParamAttr(initializer=paddle.nn.initializer.Constant(1.0))
+network = paddle.nn.Conv2D(3, 4, 1, weight_attr=ones)
+image = paddle.static.InputSpec([1, 3, 8, 8], name="image")
+paddle.jit.save(paddle.jit.to_static(network, input_spec=[image]), sys.argv[1])
+"""
+
+
+def test_a_pir_program_is_taken_where_paddle_lite_cannot(tmp_path: Path) -> None:
+    exported = run_python(EXPORT_PIR, tmp_path / "inference")
+    model, params = tmp_path / "inference.json", tmp_path / "inference.pdiparams"
+    assert model.exists(), exported.stderr
+    spec = spec_of(ModelFiles(kind="combined", model=str(model), params=str(params)))
+    both = options(tmp_path / "cache", engines=("paddlelite", "paddle"))
+    name, engine = load_engine(spec, both)
+    assert name == "paddle"
+    output: Any = engine.run({"image": picture(0.5)})[0]
+    np.testing.assert_allclose(output, np.full((1, 4, 8, 8), 1.5), rtol=1e-6)
+
+
+def test_when_no_engine_can_both_say_why(tmp_path: Path) -> None:
+    (tmp_path / "x.nb").write_bytes(b"not one")
+    spec = spec_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
+    with pytest.raises(
+        EngineError, match=r"(x\.nb|Paddle Lite is not usable).*; .*Paddle Lite only"
+    ):
+        load_engine(spec, options(tmp_path, engines=("paddlelite", "paddle")))
+
+
+def test_without_the_library_it_says_how_to_install_it() -> None:
+    code = "import sys; sys.modules['paddle'] = None\n"
+    code += "from edged.worker.engines import paddle; paddle.library()"
+    done = run_python(code)
+    assert "pip install 'edged[paddle]'" in done.stderr
