@@ -16,6 +16,7 @@ import edged
 from edged import client, config
 from edged.config import Settings, load_settings
 from edged.daemon import app, single
+from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.registry.registry import Entry, look, scan
@@ -107,7 +108,7 @@ def _announce(daemon: app.Daemon) -> None:
 def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
     sample = Path(entry.spec.folder, "sample.jpg") if entry.spec else Path()
     picture = os.path.relpath(sample) if sample.is_file() else "picture.jpg"
-    return f"curl --data-binary @{picture} '{url}/api/model/service/binary?mid={mid}'"
+    return f"curl --data-binary @{picture} '{url}{BINARY}?mid={mid}'"
 
 
 @cli.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Tuple
 
 import aiohttp
 import msgspec
 
+from edged.daemon.dialects.edgeboard import BINARY
 from edged.errors import EdgedError
 from edged.results import Result
 
@@ -24,7 +26,7 @@ class _Reply(msgspec.Struct):
 
 async def predict(url: str, mid: int, image: bytes, show: bool) -> Tuple[Tuple[Result, ...], bytes]:
     """The results, and the drawn JPEG if `show`. Raises EdgedError with what the daemon says."""
-    target = f"{url.rstrip('/')}/api/model/service/binary"
+    target = f"{url.rstrip('/')}{BINARY}"
     query = {"mid": str(mid), "show": str(int(show))}
     headers = {"Accept": "application/msgpack", "Content-Type": "application/octet-stream"}
     try:
@@ -32,7 +34,7 @@ async def predict(url: str, mid: int, image: bytes, show: bool) -> Tuple[Tuple[R
             target, params=query, data=image, headers=headers
         ) as response:
             reply = msgspec.msgpack.decode(await response.read(), type=_Reply)
-    except aiohttp.ClientError as error:
+    except (aiohttp.ClientError, asyncio.TimeoutError) as error:
         raise EdgedError(f"{url} does not answer: {error}") from None
     except msgspec.DecodeError:
         raise EdgedError(f"{url} is not an edged daemon") from None

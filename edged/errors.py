@@ -19,10 +19,12 @@ class EdgedError(Exception):
     code: ClassVar[int] = 336000
     http_status: ClassVar[int] = 500
     when: ClassVar[str] = "internal error"
+    retry_after: Optional[float] = None
 
     def __init__(self, message: str = "", retry_after: Optional[float] = None) -> None:
         super().__init__(message or self.when)
-        self.retry_after = retry_after
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class InvalidArgument(EdgedError):
@@ -73,16 +75,19 @@ class UnknownModel(EdgedError):
 class ModelUnavailable(EdgedError):
     code, http_status = 336100, 503
     when = "the model is loading, failed or restarting"
+    retry_after = 30.0
 
 
 class Stopping(EdgedError):
     code, http_status = 336100, 503
     when = "the daemon is stopping"
+    retry_after = 1.0
 
 
 class QueueFull(EdgedError):
     code, http_status = 336100, 429
     when = "the model's queue is full, or the wait in it would pass the deadline"
+    retry_after = 1.0
 
 
 class DeadlinePassed(EdgedError):

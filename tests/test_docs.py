@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,14 @@ def test_codes_are_documented(name: str) -> None:
 @pytest.mark.parametrize("step", typing.get_args(AnyStep))
 def test_preprocessing_steps_are_documented(step: type) -> None:
     assert f"| `{step.__struct_config__.tag}` |" in MODELS  # type: ignore[attr-defined]
+
+
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "models" / "README.md"]
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target

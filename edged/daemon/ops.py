@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from edged.daemon.answers import respond
+from edged.daemon.pool import Counters
 from edged.daemon.service import Served, Service
 
 
@@ -28,9 +29,10 @@ class ModelInfo(msgspec.Struct):
     state: str
     reason: str
     input_size: Optional[Tuple[int, int]]
+    engine: Optional[str]
     labels: List[str]
     workers: List[int]
-    counters: ModelCounters
+    counters: Counters
 
 
 class Models(msgspec.Struct):
@@ -80,21 +82,15 @@ def readiness_of(service: Service) -> Readiness:
 
 def model_info(served: Served) -> ModelInfo:
     spec, pool = served.entry.spec, served.pool
-    info = ModelInfo(
+    return ModelInfo(
         mid=served.entry.mid,
         name=served.entry.name,
         task=spec.task if spec else None,
         state=served.state,
         reason=served.reason,
         input_size=spec.input_size if spec else None,
+        engine=pool.engine if pool else None,
         labels=list(spec.labels) if spec else [],
-        workers=[],
-        counters=ModelCounters(),
+        workers=pool.pids if pool else [],
+        counters=pool.counters if pool else Counters(),
     )
-    if pool is not None:
-        count = pool.counters
-        info.workers = pool.pids
-        info.counters = ModelCounters(
-            count.answered, count.failed, count.refused, count.restarts, pool.queued
-        )
-    return info

@@ -1,17 +1,19 @@
 """The workers of one model: a queue in front, a supervisor behind each of them.
 
-The table of failures that this module carries out is in docs/design.md.
+The table of failures that this module carries out is in docs/workers.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from typing import Coroutine, Deque, List, Literal, NamedTuple, NoReturn, Optional, Set
+from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Set
+
+import msgspec
 
 from edged import wire
 from edged.daemon.poison import Poison
+from edged.daemon.queue import JobQueue
 from edged.daemon.worker import Finished, Job, Worker, WorkerLost
 from edged.daemon.zygote import Death, Zygote
 from edged.errors import (
@@ -19,7 +21,6 @@ from edged.errors import (
     EdgedError,
     ModelUnavailable,
     PoisonImage,
-    QueueFull,
     Stopping,
     WorkerDied,
 )
@@ -28,8 +29,6 @@ from edged.results import Prediction
 
 _log = logging.getLogger(__name__)
 
-# A worker holds one job that runs and one that is decoded meanwhile.
-_JOBS_PER_WORKER = 2
 # Seconds before the next try, after so many deaths in a row without an answer between.
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 3.0)
 # How often one request may lose its worker, whoever killed it.
@@ -39,9 +38,6 @@ _MOST_FAILURES_IN_A_ROW = 8
 _SWEEP_SECONDS = 0.25
 # A conversion at the first start is part of a load.
 _LOAD_SECONDS = 300.0
-_EWMA_WEIGHT = 0.1
-# Seconds after which it is worth asking for a failed model again.
-RETRY_FAILED_MODEL = 30.0
 
 State = Literal["loading", "ready", "failed", "stopped"]
 
@@ -56,16 +52,14 @@ class Limits(NamedTuple):
     top: int
 
 
-class Counters:
+class Counters(msgspec.Struct):
     """Requests since the daemon started, by what became of them, and workers restarted."""
 
-    __slots__ = ("answered", "failed", "refused", "restarts")
-
-    def __init__(self) -> None:
-        self.answered = 0
-        self.failed = 0
-        self.refused = 0
-        self.restarts = 0
+    answered: int = 0
+    failed: int = 0
+    refused: int = 0
+    restarts: int = 0
+    queued: int = 0
 
 
 class Pool:
@@ -86,7 +80,8 @@ class Pool:
     ) -> None:
         self.state: State = "loading"
         self.reason = ""
-        self.counters = Counters()
+        self.engine: Optional[str] = None
+        self._counters = Counters()
         self._name = name
         self._load = load
         self._limits = limits
@@ -94,16 +89,15 @@ class Pool:
         self._poison = poison
         self._sample = sample
         self._loop = asyncio.get_running_loop()
-        self._queue: Deque[Job] = deque()
         self._workers: List[Worker] = []
+        self._queue = JobQueue(name, limits.queue, self._workers)
         self._tasks: Set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
-        self._barren_deaths = 0
-        self._seconds_per_job = 0.0
+        self._deaths_without_answer = 0
 
     @property
-    def queued(self) -> int:
-        return len(self._queue)
+    def counters(self) -> Counters:
+        return msgspec.structs.replace(self._counters, queued=len(self._queue))
 
     @property
     def pids(self) -> List[int]:
@@ -138,25 +132,21 @@ class Pool:
         try:
             self._admit(image, deadline)
         except EdgedError:
-            self.counters.refused += 1
+            self._counters.refused += 1
             raise
         job = Job(image, show, self._limits.top, deadline, self._loop.create_future())
         timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
         self._queue.append(job)
-        self._dispatch()
         try:
             prediction = await job.answer
         except EdgedError:
-            self.counters.failed += 1
+            self._counters.failed += 1
             raise
         finally:
             timer.cancel()
-            if job in self._queue:
-                self._queue.remove(job)
-        self.counters.answered += 1
+            self._queue.discard(job)
+        self._counters.answered += 1
         return prediction
-
-    # -- the queue
 
     def _admit(self, image: bytes, deadline: float) -> None:
         if self.state == "stopped":
@@ -167,44 +157,12 @@ class Pool:
             raise self._unavailable()
         if image in self._poison:
             raise PoisonImage()
-        wait = self._expected_wait()
-        if len(self._queue) >= self._limits.queue:
-            raise QueueFull(f"the queue of model {self._name} is full", retry_after=wait)
-        if self._loop.time() + wait > deadline:
-            message = f"the queue of model {self._name} is longer than the deadline allows"
-            raise QueueFull(message, retry_after=wait)
-
-    def _expected_wait(self) -> float:
-        """Seconds until the workers are through with all that is there already."""
-        ahead = len(self._queue) + sum(len(worker.jobs) for worker in self._workers)
-        return self._seconds_per_job * ahead / max(sum(w.ready for w in self._workers), 1)
+        self._queue.admit(deadline)
 
     def _dispatch(self) -> None:
         if self.state == "failed":
-            while self._queue:
-                self._queue.popleft().fail(self._unavailable())
-        hopeless = False
-        while self._queue:
-            job = self._queue[0]
-            worker = self._least_loaded(job.alone)
-            if worker is None:
-                break
-            self._queue.popleft()
-            if job.answer.done():
-                continue
-            if job.deadline - self._loop.time() < self._seconds_per_job:
-                job.fail(DeadlinePassed())
-                hopeless = True
-            else:
-                worker.send(job)
-        if hopeless and not any(worker.jobs for worker in self._workers):
-            # An estimate that refuses everything is never corrected by a run.
-            self._seconds_per_job /= 2
-
-    def _least_loaded(self, alone: bool) -> Optional[Worker]:
-        room = 1 if alone else _JOBS_PER_WORKER
-        free = [worker for worker in self._workers if worker.takes_jobs(room)]
-        return min(free, key=lambda worker: len(worker.jobs), default=None)
+            self._queue.fail_all(self._unavailable())
+        self._queue.dispatch()
 
     # -- the workers
 
@@ -222,30 +180,30 @@ class Pool:
 
     async def _supervise(self) -> None:
         """Keeps one worker alive for as long as the model is served."""
-        barren = 0
+        fruitless = 0
         while self.state in ("loading", "ready"):
             try:
                 worker = Worker(await self._zygote.spawn())
-                barren = await self._employ(worker, barren)
+                fruitless = await self._run_worker(worker, fruitless)
             except EdgedError as error:
-                barren = len(_RESTART_PAUSES)
+                fruitless = len(_RESTART_PAUSES)
                 self._give_up(str(error))
             self._dispatch()
-            await asyncio.sleep(_RESTART_PAUSES[min(barren, len(_RESTART_PAUSES) - 1)])
-            self.counters.restarts += 1
+            await asyncio.sleep(_RESTART_PAUSES[min(fruitless, len(_RESTART_PAUSES) - 1)])
+            self._counters.restarts += 1
 
-    async def _employ(self, worker: Worker, barren: int) -> int:
-        """From birth to death. `barren`: deaths in a row here that no answer came between.
+    async def _run_worker(self, worker: Worker, fruitless: int) -> int:
+        """From birth to death. `fruitless`: deaths in a row here that no answer came between.
 
         Returns how many of these there are now. Raises EdgedError when the model does not
         load.
         """
         self._workers.append(worker)
         try:
-            await self._bring_up(worker, doubtful=barren > 0)
-            await self._attend(worker)
+            await self._bring_up(worker, doubtful=fruitless > 0)
+            await self._read_answers(worker)
         except WorkerLost as lost:
-            return self._bury(worker, lost, barren)
+            return self._on_death(worker, lost, fruitless)
         finally:
             worker.close()
             self._workers.remove(worker)
@@ -256,7 +214,7 @@ class Pool:
         """Loads the model; tries it on its sample the first time, and when workers die."""
         overdue = self._loop.call_later(_LOAD_SECONDS, worker.kill)
         try:
-            await worker.load(self._load)
+            self.engine = (await worker.load(self._load)).engine
         finally:
             overdue.cancel()
         if self.state == "loading" or doubtful:
@@ -281,7 +239,7 @@ class Pool:
         if difference is not None:
             raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
 
-    async def _attend(self, worker: Worker) -> NoReturn:
+    async def _read_answers(self, worker: Worker) -> NoReturn:
         """Takes what the worker answers and hands it more, until it is lost."""
         while True:
             finished = await worker.next_finished()
@@ -299,49 +257,48 @@ class Pool:
             self._dispatch()
 
     def _learn(self, finished: Finished) -> None:
+        self._queue.learn(finished)
         if finished.error is None:
-            self._barren_deaths = 0
-            weight = _EWMA_WEIGHT if self._seconds_per_job else 1.0
-            self._seconds_per_job += weight * (finished.seconds - self._seconds_per_job)
+            self._deaths_without_answer = 0
 
-    def _bury(self, worker: Worker, lost: WorkerLost, barren: int) -> int:
+    def _on_death(self, worker: Worker, lost: WorkerLost, fruitless: int) -> int:
         """Decides, after a death, what becomes of the worker's jobs and of the model."""
         was_ready, worker.ready = worker.ready, False
         jobs = list(worker.jobs.values())
         worker.jobs.clear()
         if worker.answered:
-            barren = 0
+            fruitless = 0
         if worker.retiring and not jobs:
-            return barren
+            return fruitless
         _log.error("%s: lost worker %d: %s", self._name, worker.pid, lost)
         for job in reversed(jobs):
             if job is worker.overdue:
                 job.fail(DeadlinePassed("the model took longer than run_timeout"))
             else:
-                self._rescue(job, lost.death, blame=worker.overdue is None)
+                self._requeue(job, lost.death, blame=worker.overdue is None)
         # A kill from outside says nothing about the model.
-        telling = not lost.death.killed or worker.overdue or not was_ready
-        if telling and lost.death.seen and not worker.answered:
-            barren += 1
-            self._barren_deaths += 1
-        if self._barren_deaths > len(_RESTART_PAUSES):
+        counts = not lost.death.killed or worker.overdue or not was_ready
+        if counts and lost.death.seen and not worker.answered:
+            fruitless += 1
+            self._deaths_without_answer += 1
+        if self._deaths_without_answer > len(_RESTART_PAUSES):
             self._give_up(f"its process dies again and again: {lost}")
-        return barren
+        return fruitless
 
-    def _rescue(self, job: Job, death: Death, blame: bool) -> None:
+    def _requeue(self, job: Job, death: Death, blame: bool) -> None:
         """The job goes to the head of the queue once more, unless it is the cause."""
         if blame and death.seen:
             was_alone = job.alone
             job.deaths += 1
             job.crashes += death.own_doing
             if was_alone and job.crashes > 1:
-                self._condemn(job)
+                self._mark_poison(job)
             elif job.deaths >= _MOST_DEATHS:
                 job.fail(WorkerDied())
         if not job.answer.done():
-            self._queue.appendleft(job)
+            self._queue.put_back(job)
 
-    def _condemn(self, job: Job) -> None:
+    def _mark_poison(self, job: Job) -> None:
         """Two workers crashed on it, one of them with nothing else to do."""
         self._run(self._poison.add(job.image))
         for other in [job, *self._queue]:
@@ -364,7 +321,7 @@ class Pool:
 
     def _unavailable(self) -> ModelUnavailable:
         message = f"model {self._name} cannot be served: {self.reason}"
-        return ModelUnavailable(message, retry_after=RETRY_FAILED_MODEL)
+        return ModelUnavailable(message)
 
     async def _sweep(self) -> None:
         """Kills what hangs: a heartbeat inside the worker would stop with the GIL."""

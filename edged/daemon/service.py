@@ -6,7 +6,7 @@ import asyncio
 from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 from edged.config import Settings
-from edged.daemon.pool import RETRY_FAILED_MODEL, Pool
+from edged.daemon.pool import Pool
 from edged.errors import (
     DeadlinePassed,
     EdgedError,
@@ -84,14 +84,13 @@ class Service:
             raise UnknownModel(f"there is no model with mid {mid}")
         if served.pool is None:
             raise ModelUnavailable(
-                f"model {served.entry.name} cannot be served: {served.entry.reason}",
-                retry_after=RETRY_FAILED_MODEL,
+                f"model {served.entry.name} cannot be served: {served.entry.reason}"
             )
         return served.pool
 
     def _check(self, request: Request) -> None:
         if self.stopping:
-            raise Stopping(retry_after=1)
+            raise Stopping()
         if asyncio.get_running_loop().time() > request.deadline:
             raise DeadlinePassed()
         header = read_header(request.image)

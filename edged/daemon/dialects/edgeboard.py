@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Sequence, Type, Union
 from urllib.parse import parse_qsl
 
@@ -30,6 +31,10 @@ from edged.errors import (
     UnknownModel,
 )
 from edged.results import Prediction, Result
+
+BASE64 = "/api/model/service/base64"
+BINARY = "/api/model/service/binary"
+MULTIPART = "/api/model/service/multipart"
 
 _SUCCESS = "success"
 
@@ -91,41 +96,23 @@ class EdgeBoard:
         self._max_body = int(settings.max_body_mib * (1 << 20))
 
     def routes(self) -> List[web.RouteDef]:
-        v2, tail = "/api/model/service", "{tail:mid=[^/]*}"
+        tail = "{tail:mid=[^/]*}"
         handlers = {
-            f"{v2}/base64": self._base64,
-            f"{v2}/base64/{tail}": self._base64,
-            f"{v2}/binary": self._binary,
-            f"{v2}/binary/{tail}": self._binary,
-            f"{v2}/multipart": self._multipart,
-            "/api/http": self._base64_v1,
-            "/api/image": self._binary_v1,
-            "/api/multipart": self._multipart_v1,
+            BASE64: partial(self._base64, version=_V2),
+            f"{BASE64}/{tail}": partial(self._base64, version=_V2),
+            BINARY: partial(self._binary, version=_V2),
+            f"{BINARY}/{tail}": partial(self._binary, version=_V2),
+            MULTIPART: partial(self._multipart, version=_V2),
+            "/api/http": partial(self._base64, version=_V1),
+            "/api/image": partial(self._binary, version=_V1),
+            "/api/multipart": partial(self._multipart, version=_V1),
         }
         return [
             web.post(path, handler, expect_handler=expect_handler)
             for path, handler in handlers.items()
         ]
 
-    async def _base64(self, request: web.Request) -> web.Response:
-        return await self._answer_base64(request, _V2)
-
-    async def _base64_v1(self, request: web.Request) -> web.Response:
-        return await self._answer_base64(request, _V1)
-
-    async def _binary(self, request: web.Request) -> web.Response:
-        return await self._answer_binary(request, _V2)
-
-    async def _binary_v1(self, request: web.Request) -> web.Response:
-        return await self._answer_binary(request, _V1)
-
-    async def _multipart(self, request: web.Request) -> web.Response:
-        return await self._answer_multipart(request, _V2)
-
-    async def _multipart_v1(self, request: web.Request) -> web.Response:
-        return await self._answer_multipart(request, _V1)
-
-    async def _answer_base64(self, request: web.Request, version: _Version) -> web.Response:
+    async def _base64(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         mid = _mid(_query(request))
         body = await read_body(request, self._max_body, deadline)
@@ -136,7 +123,7 @@ class EdgeBoard:
         prediction = await self._service.predict(mid, Request(image, show, deadline))
         return _one(request, prediction)
 
-    async def _answer_binary(self, request: web.Request, version: _Version) -> web.Response:
+    async def _binary(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         query = _query(request)
         mid, show = _mid(query), _show(query, version)
@@ -146,7 +133,7 @@ class EdgeBoard:
         prediction = await self._service.predict(mid, Request(image, show, deadline))
         return _one(request, prediction)
 
-    async def _answer_multipart(self, request: web.Request, version: _Version) -> web.Response:
+    async def _multipart(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         show = _show(_query(request), version)
         form = await read_form(request, self._max_body, deadline)
