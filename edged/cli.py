@@ -90,6 +90,8 @@ def serve(file: Optional[str], **flags: Any) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # It logs a traceback for every malformed request; what fails in edged, edged logs itself.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     _run(app.run(settings, _announce))
 
 

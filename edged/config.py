@@ -49,7 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
     run_timeout: Annotated[
         float,
-        Meta(gt=0, le=3600, description="Seconds one run of a model may take; then it is killed."),
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds one run of a model may take; then its process is killed.",
+        ),
     ] = 10.0
     queue: Annotated[
         int, Meta(ge=1, le=10000, description="Requests that may wait for one model.")

@@ -54,11 +54,6 @@ def clip_bbox(x1: float, y1: float, x2: float, y2: float, width: int, height: in
 
     Rounded to hundredths: finer digits are noise and only lengthen the answer.
     """
-    left, right = min(max(x1, 0.0), width), min(max(x2, 0.0), width)
-    top, bottom = min(max(y1, 0.0), height), min(max(y2, 0.0), height)
-    return BBox(
-        left=round(left, 2),
-        top=round(top, 2),
-        width=round(max(right - left, 0.0), 2),
-        height=round(max(bottom - top, 0.0), 2),
-    )
+    left, right = (round(min(max(x, 0.0), width), 2) for x in (x1, x2))
+    top, bottom = (round(min(max(y, 0.0), height), 2) for y in (y1, y2))
+    return BBox(left, top, round(max(right - left, 0.0), 2), round(max(bottom - top, 0.0), 2))

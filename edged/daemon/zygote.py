@@ -63,7 +63,7 @@ class Death(NamedTuple):
         if self.status is None:
             return "it was lost with the fork server"
         if self.status == wire.EXIT_MEMORY:
-            return "it went over its memory_limit"
+            return "it went over twice its memory_mib"
         if self.status < 0:
             return f"it was ended by {signal.Signals(-self.status).name}"
         return f"it exited with status {self.status}"

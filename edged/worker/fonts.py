@@ -204,7 +204,7 @@ def _open(path: str, index: int, size: int) -> FreeTypeFont:
 def _load(path: str) -> Optional[FontFile]:
     try:
         return FontFile(path)
-    except (OSError, ImportError):  # a font FreeType refuses; Pillow not installed
+    except (OSError, ImportError):  # a font that FreeType refuses, a Pillow built without it
         return None
 
 

@@ -135,6 +135,6 @@ def _exit_if_out_of_memory(error: Optional[BaseException]) -> None:
 
 
 def _out_of_memory() -> int:
-    sys.stderr.write("the request needs more memory than the model's memory_limit allows\n")
+    sys.stderr.write("the request needs more memory than twice the setting memory_mib\n")
     sys.stderr.flush()
     return wire.EXIT_MEMORY

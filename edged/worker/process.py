@@ -36,7 +36,9 @@ def ignore_stop_signals() -> None:
 def keep_freed_memory() -> None:
     """Frames come back from the heap, not as fresh pages: 40 % of a decode is page faults."""
     if hasattr(_libc, "mallopt"):  # glibc; musl has none
-        any(_libc.mallopt(_M_MMAP_THRESHOLD, size) for size in _KEEP)
+        for size in _KEEP:
+            if _libc.mallopt(_M_MMAP_THRESHOLD, size):
+                break
         _libc.mallopt(_M_TRIM_THRESHOLD, _KEEP[0])
 
 

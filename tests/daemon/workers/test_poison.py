@@ -143,7 +143,7 @@ def test_its_own_rlimit(serve: Serve, two_workers: Path, tmp_path: Path) -> None
     answer = ask_at_once(daemon, bad)
     assert (answer.status, code_of(answer)) == (500, 336000)
     wait_for(lambda: poison_of(tmp_path) == [bad])
-    assert "memory_limit" in daemon.log()
+    assert "memory_mib" in daemon.log()
     assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
 
 
