@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, Coroutine, Dict, List, NoReturn, Optional, Sequence, TypeVar
 
 import click
 import msgspec
@@ -41,8 +43,14 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
     except EdgedError as error:
-        click.echo(f"edged: {error}", err=True)
-        sys.exit(1)
+        _die(str(error))
+    except OSError as error:
+        _die(f"{error.filename or 'output'}: {error.strerror}")
+
+
+def _die(reason: str) -> NoReturn:
+    click.echo(f"edged: {reason}", err=True)
+    sys.exit(1)
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
@@ -78,6 +86,7 @@ def _json(content: object) -> None:
 @click.version_option(edged.__version__)
 def cli() -> None:
     """Serves Paddle models behind the EdgeBoard HTTP API."""
+    logging.getLogger("edged").setLevel(logging.CRITICAL)  # a command prints its own reasons
 
 
 @cli.command()
@@ -85,6 +94,7 @@ def cli() -> None:
 def serve(file: Optional[str], **flags: Any) -> None:
     """Serve the models of a folder until SIGTERM or Ctrl-C."""
     settings = _settings(file, flags)
+    logging.getLogger("edged").setLevel(logging.NOTSET)
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -96,6 +106,12 @@ def serve(file: Optional[str], **flags: Any) -> None:
 
 
 def _announce(daemon: app.Daemon) -> None:
+    """Whoever does not listen is no reason to stop serving."""
+    with suppress(BrokenPipeError):
+        _print_announcement(daemon)
+
+
+def _print_announcement(daemon: app.Daemon) -> None:
     infos = [model_info(served) for served in daemon.service.models]
     click.echo(f"edged {edged.__version__} on {daemon.url}")
     rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
@@ -109,7 +125,7 @@ def _announce(daemon: app.Daemon) -> None:
 
 def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
     sample = Path(entry.spec.folder, "sample.jpg") if entry.spec else Path()
-    picture = os.path.relpath(sample) if sample.is_file() else "picture.jpg"
+    picture = shlex.quote(os.path.relpath(sample)) if sample.is_file() else "picture.jpg"
     return f"curl --data-binary @{picture} '{url}{BINARY}?mid={mid}'"
 
 

@@ -61,6 +61,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_mib: Annotated[
         float, Meta(gt=0, le=1024, description="Largest body of a request, in MiB.")
     ] = 16.0
+    max_bodies_mib: Annotated[
+        float,
+        Meta(gt=0, le=65536, description="All bodies that are held at one time, in MiB."),
+    ] = 256.0
     max_megapixels: Annotated[
         float, Meta(gt=0, le=1000, description="Largest picture, in millions of pixels.")
     ] = 40.0

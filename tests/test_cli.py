@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,10 @@ def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
         (["predict", str(DIGITS / "sample.jpg"), "--mid=99", f"--models={DEMO_MODELS}"], "99"),
         (["predict", str(DIGITS / "model.yaml"), "--mid=1", f"--models={DEMO_MODELS}"], "JPEG"),
         (["predict", str(DIGITS / "sample.jpg"), "--mid=1", "--url=http://127.0.0.1:1"], "answer"),
+        (
+            ["predict", str(DIGITS / "sample.jpg"), "--mid=1", "--show=/no/such/folder/x.jpg"],
+            "/no/such/folder/x.jpg",
+        ),
         (["serve", "--port=many"], "port"),
         (["serve", "--models=/no/such/folder"], "/no/such/folder"),
         (["serve", "--prot=1"], "--prot"),
@@ -129,3 +134,31 @@ def test_a_port_in_use_is_named(daemon: RunningDaemon, models: Path, state: Path
     assert done.returncode == 1
     assert str(daemon.port) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_serving_goes_on_when_nobody_reads_the_announcement(models: Path, state: Path) -> None:
+    command = [sys.executable, "-m", "edged", "serve", "--port=0"]
+    command += [f"--models={models}", f"--state={state}", "--log-level=debug"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stderr is not None
+        daemon.stdout.close()
+        for line in daemon.stderr:
+            if "is ready" in line:
+                break
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                daemon.wait(3)
+        finally:
+            daemon.terminate()
+
+
+def test_the_curl_line_survives_a_folder_with_a_blank(tmp_path: Path, state: Path) -> None:
+    folder = tmp_path / "it's mine"
+    shutil.copytree(DIGITS, folder / "digits")
+    with RunningDaemon(models=folder, state=state) as daemon:
+        (line,) = (line for line in daemon.log().splitlines() if "curl" in line)
+        done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, timeout=60)
+    assert json.loads(done.stdout)["code"] == 0

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Awaitable, Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from aiohttp import web
 
@@ -15,13 +15,15 @@ from edged.daemon.dialects import edgeboard
 from edged.daemon.ops import Ops
 from edged.daemon.plan import Plan, engines_in_use, make_plan, open_pool
 from edged.daemon.service import Served, Service
+from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.zygote import Zygote
 from edged.errors import ConfigError, EdgedError, NoRoute, WrongMethod
 from edged.registry.registry import Entry, scan
 
 _log = logging.getLogger(__name__)
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Seconds in which a client that is refused may still send, so that it reads why.
+_LINGER_SECONDS = 2.0
 
 
 def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
@@ -33,15 +35,26 @@ def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
     ]
 
 
-def make_app(service: Service, settings: Settings) -> web.Application:
-    app = web.Application(middlewares=[_errors])
-    app.add_routes(edgeboard.EdgeBoard(service, settings).routes())
+def make_app(service: Service, settings: Settings, traffic: Traffic) -> web.Application:
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await traffic.handle(request, handler)
+
+    @web.middleware
+    async def close_when_stopping(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if traffic.stopping:
+            response.force_close()
+        return response
+
+    app = web.Application(middlewares=[close_when_stopping, _errors, count])
+    app.add_routes(edgeboard.EdgeBoard(service, settings, traffic.hold).routes())
     app.add_routes(Ops(service).routes())
     return app
 
 
 @web.middleware
-async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except EdgedError as error:
@@ -81,24 +94,31 @@ class Daemon:
             for entry, plan in surveyed
         ]
         self.service = Service(served, settings)
-        app = make_app(self.service, settings)
+        most_bytes = int(settings.max_bodies_mib * (1 << 20))
+        self._traffic = Traffic(most_bytes)
+        app = make_app(self.service, settings, self._traffic)
         self._runner = web.AppRunner(
             app,
             access_log=None,
             handle_signals=False,
             handler_cancellation=True,
-            shutdown_timeout=settings.deadline + 1,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+            shutdown_timeout=_LINGER_SECONDS,
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port)
+        self._site = web.TCPSite(self._runner, settings.host, settings.port)
         try:
-            await site.start()
+            await self._site.start()
         except OSError as error:
             await self._runner.cleanup()
             where = f"{settings.host}:{settings.port}"
             raise ConfigError(f"cannot listen on {where}: {error.strerror}") from None
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        assert self._runner.server is not None
+        self._closing_idle = loop.create_task(self._traffic.close_idle(self._runner.server))
         self._loading = [
             loop.create_task(served.pool.start()) for served in self.service.models if served.pool
         ]
@@ -110,7 +130,10 @@ class Daemon:
     async def stop(self) -> None:
         """Refuses what is new, answers what was accepted, ends the workers."""
         self.service.stopping = True
+        await self._site.stop()
+        await self._traffic.stop(self._settings.deadline + 1)
         await self._runner.cleanup()
+        self._closing_idle.cancel()
         for task in self._loading:
             task.cancel()
         await asyncio.gather(*self._loading, return_exceptions=True)

@@ -178,10 +178,14 @@ class Pool:
             _log.error("%s: internal error", self._name, exc_info=error)
             self._fail(f"internal error: {error!r}")
 
+    @property
+    def _serving(self) -> bool:
+        return self.state in ("loading", "ready")
+
     async def _supervise(self) -> None:
         """Keeps one worker alive for as long as the model is served."""
         fruitless = 0
-        while self.state in ("loading", "ready"):
+        while self._serving:
             try:
                 worker = Worker(await self._zygote.spawn())
                 fruitless = await self._run_worker(worker, fruitless)
@@ -190,7 +194,7 @@ class Pool:
                 self._give_up(str(error))
             self._dispatch()
             await asyncio.sleep(_RESTART_PAUSES[min(fruitless, len(_RESTART_PAUSES) - 1)])
-            self._counters.restarts += 1
+            self._counters.restarts += self._serving
 
     async def _run_worker(self, worker: Worker, fruitless: int) -> int:
         """From birth to death. `fruitless`: deaths in a row here that no answer came between.

@@ -12,7 +12,6 @@ from edged.errors import (
     EdgedError,
     ImageTooLarge,
     ModelUnavailable,
-    Stopping,
     UnknownModel,
 )
 from edged.image_header import read_header
@@ -89,8 +88,6 @@ class Service:
         return served.pool
 
     def _check(self, request: Request) -> None:
-        if self.stopping:
-            raise Stopping()
         if asyncio.get_running_loop().time() > request.deadline:
             raise DeadlinePassed()
         header = read_header(request.image)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
 
-from edged.errors import BodyTooLarge, DeadlinePassed, InvalidArgument
+from edged.errors import BodyTooLarge, DeadlinePassed, ImageMissing, InvalidArgument
 
 # A form of the contract has two parts, each with some hundred bytes of headers.
 _MOST_PARTS = 64
@@ -18,6 +18,8 @@ _MOST_HEADER_BYTES = 8192
 _PARAMETER = re.compile(rb';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
 _DISPOSITION = b"content-disposition:"
 
+Hold = Callable[[web.Request, int], None]
+
 
 async def expect_handler(request: web.Request) -> None:
     """For every route that reads a body. `read_body` says "100 Continue", when nothing is
@@ -25,17 +27,20 @@ async def expect_handler(request: web.Request) -> None:
     """
 
 
-async def read_body(request: web.Request, limit: int, deadline: float) -> bytes:
+async def read_body(request: web.Request, limit: int, deadline: float, hold: Hold) -> bytes:
     """The whole body. Raises BodyTooLarge as soon as it is known to pass `limit` bytes,
     DeadlinePassed (`deadline` in the loop's time) when it is still coming by then,
-    InvalidArgument when it is not encoded as its headers say.
+    InvalidArgument when it is not encoded as its headers say. `hold` is told of each
+    piece as it comes, and may refuse it.
     """
+    if "Content-Encoding" in request.headers:
+        raise InvalidArgument("the body must come as it is, without a Content-Encoding")
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
     seconds = deadline - asyncio.get_running_loop().time()
     try:
         await _say_continue(request)
-        return await asyncio.wait_for(_read(request, limit), seconds)
+        return await asyncio.wait_for(_read(request, limit, hold), seconds)
     except asyncio.TimeoutError:
         raise DeadlinePassed("the deadline passed before the whole body had come") from None
     except (web.RequestPayloadError, HttpProcessingError):
@@ -44,13 +49,19 @@ async def read_body(request: web.Request, limit: int, deadline: float) -> bytes:
         raise InvalidArgument("the client left before the whole body had come") from None
 
 
-async def read_form(request: web.Request, limit: int, deadline: float) -> Dict[str, bytes]:
+async def read_form(
+    request: web.Request, limit: int, deadline: float, hold: Hold
+) -> Dict[str, bytes]:
     """The parts of a multipart/form-data body by their names.
 
-    Raises as `read_body`, and InvalidArgument when the body is not such a form.
+    Raises as `read_body`, ImageMissing when there is no body, and InvalidArgument when it
+    is not such a form.
     """
     boundary = _boundary(request.headers.get("Content-Type", "").encode("utf-8", "surrogateescape"))
-    return parse_form(await read_body(request, limit, deadline), boundary)
+    body = await read_body(request, limit, deadline, hold)
+    if not body:
+        raise ImageMissing("the body is empty: it must be a form with the image in it")
+    return parse_form(body, boundary)
 
 
 async def _say_continue(request: web.Request) -> None:
@@ -60,7 +71,7 @@ async def _say_continue(request: web.Request) -> None:
         request.writer.output_size = 0  # aiohttp's own handler does so: the answer has not begun
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
+async def _read(request: web.Request, limit: int, hold: Hold) -> bytes:
     chunks: List[bytes] = []
     size = 0
     while not request.content.at_eof():
@@ -68,6 +79,7 @@ async def _read(request: web.Request, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        hold(request, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -42,10 +42,10 @@ class Entry(msgspec.Struct, frozen=True):
 def scan(models: Path, state: Path) -> List[Entry]:
     """Ordered by mid, those without one last. Blocks on the disk.
 
-    Raises ConfigError when `models` cannot be read or numbers cannot be kept in `state`.
+    Raises ConfigError when `models` cannot be read.
     """
     found = [_look(models / folder) for folder in _folders(models)]
-    numbers = _numbers(found, state)
+    numbers, unnumbered = _numbers(found, state)
     # A folder that no format recognises may be anything: it claims nothing.
     claims = [entry.folder for entry in found if entry.exporter is not None]
     same_mid = _rivals({folder: numbers[folder] for folder in claims if folder in numbers})
@@ -53,6 +53,8 @@ def scan(models: Path, state: Path) -> List[Entry]:
     entries = []
     for entry in found:
         mid, reason = numbers.get(entry.folder), entry.reason
+        if not reason and mid is None:
+            reason = unnumbered
         if not reason and entry.folder in same_mid:
             reason = f"mid {mid} is also that of {same_mid[entry.folder]}"
         if not reason and entry.folder in same_name:
@@ -138,13 +140,16 @@ def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str
     )
 
 
-def _numbers(found: Sequence[Entry], state: Path) -> Dict[str, int]:
-    """Folder -> mid. Only a folder that can be served gets a new one."""
+def _numbers(found: Sequence[Entry], state: Path) -> Tuple[Dict[str, int], str]:
+    """Folder -> mid, and why the others have none. Only one that can be served gets a new one."""
     own = {entry.folder: entry.mid for entry in found if entry.mid is not None}
     if len(own) == len(found):
-        return own
+        return own, ""
     newcomers = [entry.folder for entry in found if entry.mid is None and entry.spec is not None]
-    return {**mids.numbers(state, newcomers, set(own.values())), **own}
+    try:
+        return {**mids.numbers(state, newcomers, set(own.values())), **own}, ""
+    except ConfigError as error:  # the others are served all the same
+        return own, f"it has no mid of its own, and {error}"
 
 
 def _rivals(values: Mapping[str, Hashable]) -> Dict[str, str]:

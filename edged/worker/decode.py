@@ -59,7 +59,7 @@ def _decode_jpeg(data: Data) -> Picture:
         if "extraneous bytes" not in reason:
             break
     if "colorspace" in reason or "color conversion" in reason:  # CMYK, which cv2 converts
-        return _decode_cv2(data, "JPEG")
+        return _decode_cv2(data, "JPEG", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     raise BadImage(f"the JPEG does not decode: {reason}")
 
 
@@ -85,9 +85,10 @@ def _without_padding(data: Data) -> bytes:
 def _decode_other(data: Data, header: ImageHeader) -> Picture:
     if header.format == "png":
         _check_chunks(data)
-    picture = _decode_cv2(data, header.format.upper())
-    # The header was what the limits were held against, so the pixels must be what it said.
-    if (picture.shape[1], picture.shape[0]) != (header.width, header.height):
+    picture = _decode_cv2(data, header.format.upper(), cv2.IMREAD_COLOR)
+    # The header was what the limits were held against, so the pixels must be what it said;
+    # cv2 has turned a PNG by its EXIF, if it has such.
+    if sorted(picture.shape[:2]) != sorted((header.height, header.width)):
         raise BadImage("the image's size is not what its header says")
     return picture
 
@@ -106,8 +107,7 @@ def _check_chunks(data: Data) -> None:
         raise BadImage("the PNG does not decode: it is cut short")
 
 
-def _decode_cv2(data: Data, name: str) -> Picture:
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+def _decode_cv2(data: Data, name: str, flags: int) -> Picture:
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

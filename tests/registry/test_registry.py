@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from edged.errors import ConfigError
 from edged.registry.registry import Entry, look, scan
 from edged.registry.spec import ModelSpec
+from tests.support import DEMO_MODELS
 
 NETWORK = """\
 task: classification
@@ -334,3 +337,16 @@ def test_the_registry_imports_no_pixels_no_engine_and_no_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_numbers_that_cannot_be_kept_cost_only_the_folders_without_one(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(DEMO_MODELS / "digits", models / "1-digits")
+    shutil.copytree(DEMO_MODELS / "digits", models / "other")
+    description = models / "other" / "model.yaml"
+    description.write_text(re.sub("(mid|name): .*\n", "", description.read_text()))
+    (tmp_path / "state").write_text("a file, not a folder")
+    one, other = scan(models, tmp_path / "state")
+    assert one.spec is not None
+    assert other.spec is None
+    assert "Not a directory" in other.reason

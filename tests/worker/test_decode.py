@@ -276,3 +276,12 @@ def test_any_damage_is_a_picture_or_a_bad_image(name: str, data: st.DataObject) 
         return
     size = (header.height, header.width)
     assert pixels.shape == (*(size if header.orientation < 5 else size[::-1]), 3)
+
+
+def test_a_png_is_turned_by_its_exif() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    stored = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    Image.fromarray(stored).save(file, "PNG", exif=exif)
+    np.testing.assert_array_equal(decode(file.getvalue()), np.rot90(stored[:, :, ::-1], -1))

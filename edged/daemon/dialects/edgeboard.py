@@ -20,7 +20,7 @@ from aiohttp import web
 from edged.config import Settings
 from edged.daemon.answers import picture, respond
 from edged.daemon.service import Request, Service
-from edged.daemon.uploads import expect_handler, read_body, read_form
+from edged.daemon.uploads import Hold, expect_handler, read_body, read_form
 from edged.errors import (
     BadBase64,
     BadMid,
@@ -85,13 +85,16 @@ _V1 = _Version(FieldsV1, "base64_img", "image")
 
 # More digits than any mid has; beyond them an integer does not travel in JSON or msgpack.
 _MOST_DIGITS = 18
+# Bytes of a refused body that are read for the sake of the connection.
+_WORTH_READING = 1 << 16
 
 
 class EdgeBoard:
     """The routes of both versions, on one service."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    def __init__(self, service: Service, settings: Settings, hold: Hold) -> None:
         self._service = service
+        self._hold = hold
         self._settings = settings
         self._max_body = int(settings.max_body_mib * (1 << 20))
 
@@ -115,7 +118,7 @@ class EdgeBoard:
     async def _base64(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         mid = _mid(_query(request))
-        body = await read_body(request, self._max_body, deadline)
+        body = await read_body(request, self._max_body, deadline, self._hold)
         fields = _json_fields(body, version)
         image = _decode_base64(fields.image, version.image_field)
         # Only JSON true turns the picture on; anything else is what a client may send for "no".
@@ -127,7 +130,7 @@ class EdgeBoard:
         deadline = self._deadline()
         query = _query(request)
         mid, show = _mid(query), _show(query, version)
-        image = await read_body(request, self._max_body, deadline)
+        image = await read_body(request, self._max_body, deadline, self._hold)
         if not image:
             raise ImageMissing("the body is empty: it must be the image's bytes")
         prediction = await self._service.predict(mid, Request(image, show, deadline))
@@ -136,7 +139,7 @@ class EdgeBoard:
     async def _multipart(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         show = _show(_query(request), version)
-        form = await read_form(request, self._max_body, deadline)
+        form = await read_form(request, self._max_body, deadline, self._hold)
         mids = _mids(form.get("mids"), self._settings.max_mids)
         image = form.get("file")
         if not image:
@@ -152,10 +155,15 @@ def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
     reply = Reply(error.code, msgspec.UNSET, str(error))
     response = respond(request, reply, error.http_status, _retry_after(error))
-    if "Expect" in request.headers and not request.content.is_eof():
-        # The client may now never send the body: the connection is of no further use.
+    if not request.content.is_eof() and _is_long_or_asked_for(request):
+        # What is still to come of the body is of no use, nor is the connection after it.
         response.force_close()
     return response
+
+
+def _is_long_or_asked_for(request: web.Request) -> bool:
+    length = request.content_length
+    return length is None or length > _WORTH_READING or "Expect" in request.headers
 
 
 def _retry_after(error: EdgedError) -> Dict[str, str]:
@@ -220,13 +228,14 @@ def _mids(field: Union[bytes, None], most: int) -> List[int]:
     """`[0, 1]` as the document has it, `0,1` as V1 wrote it."""
     if field is None or not field.strip():
         raise InvalidArgument("the form's field `mids` is missing or empty")
+    named = field.count(b",") + 1  # before anything is made of a field of 16 MiB
+    if named > most:
+        raise InvalidArgument(f"mids names {named} models, more than {most}")
     text = field.decode(errors="replace").strip()
     inner = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
     numbers = [number.strip().strip("\"'") for number in inner.split(",")]
     if not all(re.fullmatch(f"[0-9]{{1,{_MOST_DIGITS}}}", number) for number in numbers):
         raise InvalidArgument(f"mids must be a list of numbers as [0,1], not {text[:64]!r}")
-    if len(numbers) > most:
-        raise InvalidArgument(f"mids names {len(numbers)} models, more than {most}")
     return [int(number) for number in numbers]
 
 
