@@ -157,6 +157,7 @@ def predict(
     else:
         settings = _settings(file, flags)
         entry = _find(mid, scan(Path(settings.models), Path(settings.state)))
+        _progress(f"loading {entry.name} ...")
         prediction = _run(single.predict(entry, settings, content, show is not None))
         results, picture = prediction.results, prediction.picture
     if show is not None:
@@ -210,6 +211,7 @@ def check(path: Path, as_json: bool, file: Optional[str], **flags: Any) -> None:
     """What is in the folder PATH, whether it can be served here, and if not, why."""
     settings = _settings(file, flags)
     entry = look(path)
+    _progress(f"loading {entry.name} ...")
     reason = entry.reason or _run(_try(entry, settings))
     if as_json:
         _json({"entry": entry, "servable": not reason, "reason": reason})
@@ -243,6 +245,12 @@ def _described(entry: Entry) -> List[str]:
         return ["", "", entry.exporter or ""]
     width, height = entry.spec.input_size
     return [entry.spec.task, f"{width}x{height}", entry.spec.exporter]
+
+
+def _progress(text: str) -> None:
+    """For a person who waits; a program that reads along is not disturbed."""
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
 
 
 def _mid(mid: Optional[int]) -> str:
