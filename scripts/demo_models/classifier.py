@@ -25,7 +25,7 @@ POOL = 2048  # examples kept for training; the oldest makes room for a new one
 class Plan:
     """How long to train: steps, pictures a step, new pictures drawn for each step."""
 
-    steps: int = 800
+    steps: int = 1100
     batch: int = 20
     fresh: int = 7  # one of each label
     rate: float = 3e-3

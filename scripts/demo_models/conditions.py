@@ -72,7 +72,7 @@ def subject(rng: Rng, photos: Sequence[Picture], varied: bool = True) -> Tuple[P
         picture = picture[..., rng.permutation(3)]
     if rng.random() < 0.35:  # cameras sharpen, and a picture made small looks sharper still
         soft = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.6, 1.2) * width / SIDE)
-        amount = rng.uniform(0.3, 1.8)
+        amount = rng.uniform(0.3, 1.4)
         picture = cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
     toned = picture.astype(np.float32) * rng.uniform(0.8, 1.2, 3) * rng.uniform(0.75, 1.2)
     return np.clip(toned, 0, 255).astype(np.uint8), page
@@ -102,8 +102,8 @@ def _grain(rng: Rng, shape: Tuple[int, ...], sigma: float) -> Floats:
 
 def clear(rng: Rng, picture: Picture) -> Optional[Picture]:
     image = picture.astype(np.float32)
-    if rng.random() < 0.4:  # a lens that is no better than most
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 0.7) * picture.shape[1] / SIDE)
+    if rng.random() < 0.5:  # a lens that is no better than most
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 1.0) * picture.shape[1] / SIDE)
     if rng.random() < 0.5:
         image += _grain(rng, picture.shape, rng.uniform(0, 5))
     if rng.random() < 0.4:
@@ -119,9 +119,9 @@ def blurred(rng: Rng, picture: Picture) -> Optional[Picture]:
     unit = picture.shape[1] / SIDE
     kind = rng.random()
     if kind < 0.4:
-        out = cv2.GaussianBlur(picture, (0, 0), rng.uniform(1.9, 6.0) * unit)
+        out = cv2.GaussianBlur(picture, (0, 0), rng.uniform(2.2, 6.0) * unit)
     else:
-        span = int((rng.uniform(3.4, 9.0) * 2 if kind < 0.65 else rng.uniform(9, 26)) * unit) | 1
+        span = int((rng.uniform(4.0, 9.0) * 2 if kind < 0.65 else rng.uniform(11, 26)) * unit) | 1
         kernel = np.zeros((span, span), np.float32)
         if kind < 0.65:
             cv2.circle(kernel, (span // 2, span // 2), span // 2, 1.0, -1)
@@ -143,7 +143,7 @@ def dark(rng: Rng, picture: Picture) -> Optional[Picture]:
     )
     out = _finish(image + _grain(rng, picture.shape, rng.uniform(0, 5)))
     light = _luminance(out)
-    return out if light.mean() < 38 and np.percentile(light, 98) - light.min() > 14 else None
+    return out if light.mean() < 38 and np.percentile(light, 98) - light.min() > 22 else None
 
 
 def overexposed(rng: Rng, picture: Picture) -> Optional[Picture]:
@@ -189,7 +189,7 @@ def foggy(rng: Rng, picture: Picture) -> Optional[Picture]:
     out = _finish(
         soft * through + air * (1 - through) + _grain(rng, picture.shape, rng.uniform(0, 3))
     )
-    return out if 4.5 < _luminance(out).std() < 34 else None
+    return out if 7 < _luminance(out).std() < 34 else None
 
 
 def covered(rng: Rng, picture: Picture) -> Optional[Picture]:
@@ -206,9 +206,9 @@ def covered(rng: Rng, picture: Picture) -> Optional[Picture]:
     cover = shade[..., None] * colour
     image = cover
     if rng.random() < 0.35:
-        edge = soft_field(rng, h, w, 3) + np.linspace(-1, 1, w, dtype=np.float32) * rng.uniform(
-            -1, 1
-        )
+        ys, xs = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j].astype(np.float32)
+        angle = rng.uniform(0, 2 * np.pi)
+        edge = soft_field(rng, h, w, 3) + 1.5 * (np.cos(angle) * xs + np.sin(angle) * ys)
         rest = 1 / (
             1
             + np.exp(

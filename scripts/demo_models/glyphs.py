@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from .hands import Hand
 
+THICKEST = 10.0  # half a line's width in a field; thicker ones are blots
 SIDE = 96  # of a field, pixels; the digit fills about the middle 64
 Floats = NDArray[np.float32]
 # Closed loops that a digit may have.
@@ -38,6 +39,7 @@ class Glyph:
 
     label: int
     field: Floats
+    thin: bool = True  # from the path, so that the pen's width is free
 
 
 def _smooth(points: Floats, rounds: int) -> Floats:
@@ -107,5 +109,7 @@ def scanned(seed: int = 7) -> Tuple[List[Glyph], List[Glyph]]:
         label = int(digits.target[sample])
         for ink in _ink(digits.images[sample].astype(np.float32), label):
             target = held_out if rank % 5 == 0 else train
-            target.extend([Glyph(label, _thinned(ink)), Glyph(label, _outlined(ink))])
+            target.append(Glyph(label, _thinned(ink)))
+            if _distance(ink.astype(np.uint8)).max() < THICKEST:
+                target.append(Glyph(label, _outlined(ink), thin=False))
     return train, held_out

@@ -1,6 +1,6 @@
 """The two networks, small enough for one core of an ARM board."""
 
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 import paddle
 import paddle.nn.functional as F
@@ -106,26 +106,36 @@ class Detector(nn.Layer):
         self.smooth = nn.LayerList([Residual(neck) for _ in STRIDES])
         self.heads = nn.LayerList([Head(neck, classes) for _ in STRIDES])
 
-    def forward(self, image: Tensor) -> Tuple[Tensor, Tensor]:
-        """[N,3,H,W] to logits [N,P,classes] and offsets [N,P,4], P cells over all levels."""
+    def maps(self, image: Tensor) -> List[Tuple[Tensor, Tensor]]:
+        """[N,3,H,W] to logits [N,classes,h,w] and offsets [N,4,h,w] for each stride."""
         c8 = self.stage8(self.stem(image))
         c16 = self.stage16(c8)
         c32 = self.stage32(c16)
         p32 = self.lateral[2](c32)
         p16 = self.lateral[1](c16) + F.interpolate(p32, scale_factor=2, mode="nearest")
         p8 = self.lateral[0](c8) + F.interpolate(p16, scale_factor=2, mode="nearest")
-        logits: List[Tensor] = []
-        offsets: List[Tensor] = []
-        for level, x in enumerate((p8, p16, p32)):
-            cls, box = self.heads[level](self.smooth[level](x))
-            logits.append(self._rows(cls, self.classes))
-            offsets.append(self._rows(box, 4))
-        return paddle.concat(logits, axis=1), paddle.concat(offsets, axis=1)
+        return [self.heads[i](self.smooth[i](x)) for i, x in enumerate((p8, p16, p32))]
 
-    @staticmethod
-    def _rows(maps: Tensor, channels: int) -> Tensor:
-        """[N,C,h,w] to [N,h*w,C]."""
-        return paddle.reshape(paddle.transpose(maps, [0, 2, 3, 1]), [0, -1, channels])
+    def forward(self, image: Tensor) -> Tuple[Tensor, Tensor]:
+        """[N,3,H,W] to logits [N,P,classes] and offsets [N,P,4], P cells over all strides."""
+        logits, offsets = zip(*self.maps(image))
+        return in_rows(logits), in_rows(offsets)
+
+
+def in_rows(maps: Sequence[Tensor]) -> Tensor:
+    """Maps [N,C,h,w] of all strides to one [N,P,C]."""
+    rows = [paddle.transpose(x, [0, 2, 3, 1]).reshape([x.shape[0], -1, x.shape[1]]) for x in maps]
+    return paddle.concat(rows, axis=1)
+
+
+def peaks(scores: Tensor) -> Tensor:
+    """Scores [N,C,h,w] without those that a cell or its neighbours give to another class.
+
+    Suppression is by class, and would keep a 6 upon an 8 where two cells of one digit disagree.
+    """
+    best = paddle.max(scores, axis=1, keepdim=True)
+    bar = paddle.maximum(best, 0.8 * F.max_pool2d(best, 3, 1, 1))
+    return scores * paddle.cast(scores >= bar, "float32")
 
 
 def grid(side: int) -> Tuple[Tensor, Tensor]:
@@ -153,7 +163,7 @@ def suppress(boxes: Tensor, scores: Tensor) -> Tuple[Tensor, Tensor]:
         "background_label": -1,
         "score_threshold": 0.05,
         "nms_top_k": 200,
-        "nms_threshold": 0.5,
+        "nms_threshold": 0.4,
         "keep_top_k": 100,
         "nms_eta": 1.0,
         "normalized": False,
@@ -182,15 +192,12 @@ class DeployedDetector(nn.Layer):
         self.register_buffer("strides", strides)
 
     def forward(self, image: Tensor, scale_factor: Tensor) -> Tuple[Tensor, Tensor]:
-        logits, offsets = self.net(image)
-        boxes = decode(offsets, self.centres, self.strides)
+        logits, offsets = zip(*self.net.maps(image))
+        boxes = decode(in_rows(offsets), self.centres, self.strides)
         y, x = paddle.split(scale_factor, 2, axis=-1)
         scale = paddle.unsqueeze(paddle.concat([x, y, x, y], axis=-1), 1)
-        scores = paddle.transpose(F.sigmoid(logits), [0, 2, 1])
-        # A cell votes for one digit only: suppression is by class, and would keep an 8 upon a 6.
-        best = paddle.max(scores, axis=1, keepdim=True)
-        scores = scores * paddle.cast(scores >= best, "float32")
-        return suppress(boxes / scale, scores)
+        scores = in_rows([peaks(F.sigmoid(level)) for level in logits])
+        return suppress(boxes / scale, paddle.transpose(scores, [0, 2, 1]))
 
 
 class DeployedClassifier(nn.Layer):

@@ -37,7 +37,7 @@ def digits_scene(scanned: Sequence[Glyph], seed: int = 4) -> Picture:
             if character == " ":
                 continue
             same = [
-                glyph for glyph in scanned[::2] if glyph.label == int(character)
+                glyph for glyph in scanned if glyph.thin and glyph.label == int(character)
             ]  # one pen: the thinned ones
             size = 62 + rng.uniform(-5, 5)
             place = (

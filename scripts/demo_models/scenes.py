@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .glyphs import Floats
 from .photos import Picture
-from .writing import Draw, Rng, Surface, clutter, number, soft_field, write
+from .writing import SMALLEST, Draw, Rng, Surface, clutter, number, soft_field, write
 
 PAPERS = (
     (245, 245, 245),
@@ -20,6 +20,7 @@ PAPERS = (
     (215, 200, 245),
     (130, 170, 195),
 )
+LARGE = 48.0  # height from which a digit counts as large, as SMALLEST
 BOARDS = ((45, 60, 35), (35, 35, 35), (70, 45, 30))
 
 
@@ -148,11 +149,13 @@ def compose(
     unit = max(frame) / 320.0
     on_sheet = rng.random() < 0.75
     surface = _sheet(rng, frame) if on_sheet else Surface(image, np.eye(3))
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(0, 6))):
         clutter(rng, surface, unit)
     if rng.random() >= empty:
-        for _ in range(int(rng.integers(4, 60))):
-            number(rng, surface, draw, frame)
+        # Large ones first in some: later they would find no room among the small.
+        large = int(rng.integers(1, 12)) if rng.random() < 0.4 else 0
+        for i in range(int(rng.integers(4, 60))):
+            number(rng, surface, draw, frame, LARGE if i < large else SMALLEST)
     if on_sheet:
         lay(image, surface)
     boxes = np.array(surface.boxes, np.float32).reshape(-1, 4)

@@ -152,10 +152,12 @@ def write(
     surface.labels.append(glyph.label)
 
 
-def number(rng: Rng, surface: Surface, draw: Draw, frame: Tuple[int, int]) -> None:
+def number(
+    rng: Rng, surface: Surface, draw: Draw, frame: Tuple[int, int], smallest: float = SMALLEST
+) -> None:
     """One digit, or some in a row, by one pen."""
     unit = max(frame) / 320.0
-    height = _log_uniform(rng, SMALLEST, LARGEST) * unit * 1.15
+    height = _log_uniform(rng, smallest, LARGEST) * unit * 1.15
     count = 1 if rng.random() < 0.5 else int(rng.integers(2, 7))
     width = height * rng.uniform(0.75, 1.15)
     step = width * rng.uniform(0.62, 1.1)
