@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import signal
 import socket
 from typing import Callable, List
@@ -95,3 +96,20 @@ def test_the_url_of_an_ipv6_address_has_its_brackets(
     daemon = start_daemon(host="::1", wait=False)
     said: List[str] = wait_for(lambda: [w for w in daemon.log().split() if w.startswith("http")])
     assert said[0].startswith("http://[::1]:")
+
+
+def test_whoever_leaves_right_behind_a_large_picture_is_not_served(
+    start_daemon: Callable[..., RunningDaemon], detector: Known
+) -> None:
+    """The end of the connection comes with the end of the body, in one turn of the loop."""
+    daemon = start_daemon(deadline=300, run_timeout=300)
+    for worker in daemon.model(detector.mid)["workers"]:
+        os.kill(worker, signal.SIGSTOP)
+    body = detector.image + bytes(400_000)
+    for _ in range(20):
+        with Connection(daemon) as connection:
+            connection.head(f"{BINARY}?mid={detector.mid}", f"Content-Length: {len(body)}\r\n")
+            connection.send(body)
+    wait_for(lambda: daemon.model(detector.mid)["counters"]["queued"] == 0)
+    for worker in daemon.model(detector.mid)["workers"]:
+        os.kill(worker, signal.SIGCONT)
