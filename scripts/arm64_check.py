@@ -42,10 +42,10 @@ from tests.daemon.contract import (
     picture,
     results,
 )
-from tests.support import DEMO_MODELS, FIXTURES, ROOT, Answer
+from tests.support import DEMO_MODELS, FIXTURES, ROOT, Answer, alive
 
 _PATIENCE = 600
-_FLAGS = ["--port=0", "--deadline=300", "--run-timeout=300", "--memory-mib=8192"]
+_FLAGS = ["--port=0", "--deadline=300", "--run-timeout=300", "--memory-mib=4096"]
 _PICODET, _PHOTO = "picodet_xs_320_coco", "bus.jpg"
 
 
@@ -121,7 +121,7 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(models: Path) -> Iterator[Served]:
+def serving(models: Path) -> Iterator[Served]:
     """`scripts/serve` with the models loaded, ended when the block is."""
     command = [str(ROOT / "scripts" / "serve"), *_FLAGS, f"--models={models}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
@@ -130,9 +130,14 @@ def served(models: Path) -> Iterator[Served]:
             announced = re.search(r"on http://[^:]+:(\d+)", daemon.stdout.readline())
             if announced is None:
                 raise SystemExit("the daemon ended at once")
-            yield Served(int(announced.group(1)))
+            served = Served(int(announced.group(1)))
+            yield served
+            workers = [pid for model in served.models() for pid in model["workers"]]
         finally:
             daemon.terminate()
+    left = [pid for pid in workers if alive(pid)]
+    assert (daemon.returncode, left) == (0, []), f"exit code {daemon.returncode}, {left} left"
+    print("SIGTERM: exit code 0, no worker left")
 
 
 # ---- the comparison -----------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def main() -> None:
         else:
             print(f"PicoDet: skipped, there is no {FIXTURES}")
         began = time.monotonic()
-        with served(models) as daemon:
+        with serving(models) as daemon:
             print(f"{platform.machine()}, Python {platform.python_version()}, ", end="")
             print(f"models loaded in {time.monotonic() - began:.0f} s")
             for model in daemon.models():
