@@ -30,7 +30,7 @@ _READ_AHEAD = 1 << 20
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 5.0)
 # Seconds until a fork server that is silent counts as hung. Before its first worker it
 # imports numpy and cv2, maybe from a cold SD card.
-_SPAWN_PATIENCE = 60.0
+_SPAWN_PATIENCE = 180.0
 _KILL_PATIENCE = 5.0
 _CLOSE_SECONDS = 2.0
 _STDERR = 2
