@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Match, NamedTuple, Optional
 
@@ -129,8 +130,9 @@ def wait_for(condition: Callable[[], Any], seconds: float = _START_SECONDS) -> A
 def descendants(pid: int) -> List[int]:
     found = []
     for entry in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in entry.read_text().split():
-            found += [int(child), *descendants(int(child))]
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            for child in entry.read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
 
 

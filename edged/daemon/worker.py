@@ -97,6 +97,8 @@ class Worker:
         """Whether it may be sent a job, if `room` is the most it may hold with it."""
         if not self.ready or self.retiring or len(self.jobs) >= room:
             return False
+        if self._process.writer.is_closing():  # its death is only being waited for
+            return False
         return not any(job.alone for job in self.jobs.values())
 
     async def load(self, load: wire.Load) -> wire.Loaded:

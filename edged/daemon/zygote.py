@@ -170,7 +170,10 @@ class Zygote:
         self._send(wire.Spawn(self._last_id))
         doubt = self._loop.call_later(_SPAWN_PATIENCE, self._doubt, answer)
         try:
-            return await answer
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            answer.add_done_callback(_release)
+            raise
         finally:
             doubt.cancel()
 
@@ -233,13 +236,12 @@ class Zygote:
     def _on_spawned(self, message: wire.Spawned, descriptors: array.array[int]) -> None:
         death = self._deaths[message.pid] = self._loop.create_future()
         answer = self._spawns.pop(message.id)
-        if len(descriptors) == 2 and not answer.done():
+        if len(descriptors) == 2:
             channel = socket.socket(fileno=descriptors[0])
             words = os.fdopen(descriptors[1], "rb")
             answer.set_result(_Spawned(message.pid, channel, words, death))
             return
-        # Whoever asked has gone, or the kernel could not hand the descriptors over; with
-        # its channel closed the worker ends.
+        # The kernel could not hand them over; with its channel closed the worker ends.
         for descriptor in descriptors:
             os.close(descriptor)
         _settle(answer, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
@@ -268,6 +270,13 @@ class Zygote:
             _settle(answer, error)
         for death in deaths:
             _settle(death, Death(None))
+
+
+def _release(answer: asyncio.Future[_Spawned]) -> None:
+    """Whoever asked for the worker has gone: with its channel closed it ends."""
+    if answer.exception() is None:
+        answer.result().channel.close()
+        answer.result().words.close()
 
 
 def _settle(future: asyncio.Future[Any], outcome: object) -> None:

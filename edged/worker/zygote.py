@@ -80,11 +80,13 @@ class Zygote:
             self._become_worker(zygote, worker_end, stderr)
         worker_end.close()
         os.close(stderr)
-        if pid > 0:
-            self._children.add(pid)
-            self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
-        daemon_end.close()
-        os.close(words)
+        try:
+            if pid > 0:
+                self._children.add(pid)
+                self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
+        finally:
+            daemon_end.close()
+            os.close(words)
 
     def _become_worker(self, zygote: int, channel: socket.socket, stderr: int) -> NoReturn:
         """The child's side of a fork: never returns into the loop, whatever happens."""

@@ -12,6 +12,7 @@ from typing import List
 import pytest
 
 from tests.daemon.workers.conftest import (
+    MID,
     Serve,
     ask,
     ask_at_once,
@@ -59,7 +60,12 @@ def test_it_hangs(serve: Serve, colours: Path) -> None:
         with stopped(pid):
             asked = ask(daemon, picture("green"))
             os.kill(pid, signal.SIGKILL)
+        # The worker's channel is closed, and nobody says that it is dead.
+        wait_for(lambda: not alive(pid))
+        daemon.model(MID)
+        more = [ask(daemon, picture("blue", number)) for number in range(2)]
         assert colour_of(asked.answer()) == "green"
+        assert [colour_of(one.answer()) for one in more] == ["blue"] * 2
         assert not alive(zygote)
     assert zygote_of(daemon) != zygote
 
