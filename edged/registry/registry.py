@@ -134,6 +134,8 @@ def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str
         input_size=input_size(description.preprocess),
         labels=description.labels,
         threshold=description.threshold,
+        boxes=description.boxes,
+        classes=description.classes,
         engine=description.engine,
         instances=description.instances,
         threads=description.threads,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edged.results import BBox, Result
 from edged.worker.fonts import Mask, caption, ink
+from edged.worker.overlay import draw_mask
 from edged.worker.panel import draw_panel
 from edged.worker.style import (
     Color,
@@ -70,9 +71,13 @@ def _draw_boxes(picture: Picture, results: Sequence[Result], sizes: Sizes) -> No
         for corners in [_corners(result.location, width, height, sizes.line)]
         if corners is not None
     ]
-    for result, box in reversed(seen):
-        color = class_color(result.index)
-        cv2.rectangle(picture, (box.x1, box.y1), (box.x2, box.y2), color, sizes.line)
+    for place, (result, box) in reversed(list(enumerate(seen))):
+        top = draw_mask(picture, result, sizes)
+        if top is None:
+            color = class_color(result.index)
+            cv2.rectangle(picture, (box.x1, box.y1), (box.x2, box.y2), color, sizes.line)
+        else:  # the corner of its box may be far from what it is
+            seen[place] = result, box._replace(x1=top[0], y1=top[1])
     tags = _tags(seen, width, height, sizes)
     for tag in reversed(tags):  # over all the lines, the surest over the others
         rows, columns = tag.mask.shape

@@ -17,7 +17,7 @@ from edged.registry.files import exists, file_inside, inside
 from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
-from edged.registry.spec import AnyStep, EngineChoice, ModelFiles
+from edged.registry.spec import AnyStep, Boxes, Classes, EngineChoice, ModelFiles, Task
 
 EXPORTER = "native"
 
@@ -43,10 +43,12 @@ class _Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class _Native(_Overrides, frozen=True, kw_only=True):
-    task: Literal["detection", "classification"]
+    task: Task
     model: str
     params: Optional[str] = None
     preprocess: List[AnyStep]
+    boxes: Boxes = Boxes()
+    classes: Classes = Classes()
 
 
 _NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(_Overrides.__struct_fields__)
@@ -68,6 +70,8 @@ def read(folder: Path) -> Description:
         task=native.task,
         files=_files(folder, native.model, native.params),
         preprocess=tuple(native.preprocess),
+        boxes=native.boxes,
+        classes=native.classes,
     )
 
 

@@ -16,17 +16,17 @@ Shapes = Dict[str, Tuple[int, ...]]
 
 
 def input_shapes(names: Sequence[str], spec: ModelSpec) -> Shapes:
-    """The shape each input gets: two have their names, the other one is the picture.
+    """The shape each input gets: three have their names, the other one is the picture.
 
     Raises EngineError when it is not clear which that is.
     """
     width, height = spec.input_size
-    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2)}
+    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2), "im_size": (1, 2)}
     pictures = [name for name in names if name not in known]
     if len(pictures) != 1:
         raise EngineError(
             f"of the network's inputs {', '.join(names)} one is to be the picture, besides"
-            f" scale_factor and im_shape: not {' and '.join(pictures) or 'none'}"
+            f" scale_factor, im_shape and im_size: not {' and '.join(pictures) or 'none'}"
         )
     known[pictures[0]] = (1, 3, height, width)
     return {name: known[name] for name in names}
@@ -101,6 +101,6 @@ def _trial(inputs: Sequence[TensorInfo], noise: bool) -> Dict[str, Array]:
     if noise:
         values = np.random.default_rng(0).standard_normal(image.shape)
         feeds[image.name] = values.astype(image.dtype)
-    if "im_shape" in feeds:
-        feeds["im_shape"][...] = image.shape[2:]
+    for name in feeds.keys() & {"im_shape", "im_size"}:
+        feeds[name][...] = image.shape[2:]
     return feeds

@@ -11,11 +11,12 @@ from typing import Callable, Dict, List, Sequence
 from edged.registry.spec import ModelSpec
 from edged.results import Result
 from edged.worker.engines import Array
-from edged.worker.tasks import classification, detection
+from edged.worker.tasks import classification, detection, segmentation
 
 Task = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
 
 TASKS: Dict[str, Task] = {
     "classification": classification.results,
     "detection": detection.results,
+    "segmentation": segmentation.results,
 }
