@@ -105,7 +105,7 @@ def test_resize_stretches(size: Tuple[int, int], interp: Any) -> None:
     same(blob([Resize(61, 43, interp), NORM], picture), normalized(rgb(expected)))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, (55, 37), (37, 55)])  # 35.68 is 36
 def test_resize_short_rounds_the_longer_side(size: Tuple[int, int]) -> None:
     width, height = size
     short = 24
@@ -129,7 +129,7 @@ def test_center_crop_leaves_the_odd_pixel_at_the_right_and_below(side: int, crop
     same(blob([CenterCrop(crop, crop), NORM], picture), normalized(rgb(cut)))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, (799, 479), (800, 479), (810, 479)])  # 133.4, .6, 135
 @pytest.mark.parametrize("interp", ["linear", "cubic"])
 @pytest.mark.parametrize("target", [(80, 133), (64, 64)])
 def test_resize_fit_is_keep_ratio_of_paddledetection(

@@ -56,8 +56,6 @@ def _counted(outputs: Sequence[Array]) -> _Rows:
     rows = outputs[0].astype(np.float32)
     if rows.size <= 1:
         return np.empty((0, 6), np.float32)
-    if rows.ndim == 3 and len(rows) == 1:  # a batch of one
-        rows = rows[0]
     if rows.ndim != 2 or rows.shape[1] != 6:
         raise BadOutput(f"a detector answers [N, 6], this one {list(outputs[0].shape)}")
     if len(outputs) > 1 and outputs[1].size == 1:

@@ -132,11 +132,11 @@ def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
 def test_an_input_that_nobody_feeds_is_named(tmp_path: Path) -> None:
     path = write_program(
         tmp_path / "model",
-        [AFFINE, Op("scale", "im_size", "size", TWICE)],
-        inputs=[IMAGE, Tensor("im_size", (1, 2), "int32")],
+        [AFFINE, Op("scale", "im_info", "size", TWICE)],
+        inputs=[IMAGE, Tensor("im_info", (1, 2), "int32")],
         outputs=[Tensor("out"), Tensor("size", (1, 2), "int32")],
     )
-    with pytest.raises(EngineError, match=r"one is to be the picture.*: not image and im_size"):
+    with pytest.raises(EngineError, match=r"one is to be the picture.*: not image and im_info"):
         paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
 
 
