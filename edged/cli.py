@@ -298,8 +298,7 @@ def _has_golden(folder: Path) -> bool:
 def _described(entry: Entry) -> List[str]:
     if entry.spec is None:
         return ["", "", entry.exporter or ""]
-    width, height = entry.spec.input_size
-    return [entry.spec.task, f"{width}x{height}", entry.spec.exporter]
+    return [entry.spec.task, model_check.size_text(entry.spec), entry.spec.exporter]
 
 
 def _progress(text: str) -> None:

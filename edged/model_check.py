@@ -36,7 +36,6 @@ def report(entry: Entry, network: Optional[Described]) -> List[str]:
     spec = entry.spec
     if spec is None:
         return [f"{entry.name}: from {entry.exporter or 'no known exporter'}"]
-    width, height = spec.input_size
     rows = [
         ("network", ", ".join(_names(spec))),
         ("made for", _made_for(spec, network)),
@@ -46,8 +45,12 @@ def report(entry: Entry, network: Optional[Described]) -> List[str]:
         ("threshold", "" if spec.task == "segmentation" else f"{spec.threshold:g}"),
         *((f"step {number}", step_text(step)) for number, step in enumerate(spec.preprocess, 1)),
     ]
-    head = f"{entry.name}: {spec.task}, input {width}x{height}, from {spec.exporter}"
+    head = f"{entry.name}: {spec.task}, input {size_text(spec)}, from {spec.exporter}"
     return [head, *(f"  {name:<10} {text}" for name, text in rows if text)]
+
+
+def size_text(spec: ModelSpec) -> str:
+    return "any" if spec.input_size is None else "{}x{}".format(*spec.input_size)
 
 
 def step_text(step: Step) -> str:

@@ -13,7 +13,7 @@ import msgspec
 Interp = Literal["nearest", "linear", "cubic", "area", "lanczos"]
 Color = Literal["RGB", "BGR"]
 Align = Literal["start", "center", "end"]
-Task = Literal["detection", "classification", "segmentation"]
+Task = Literal["detection", "classification", "segmentation", "ocr"]
 EngineChoice = Literal["auto", "paddlelite", "paddle"]
 Channels = Tuple[float, float, float]
 
@@ -138,8 +138,41 @@ class ModelFiles(msgspec.Struct, frozen=True):
     params: Optional[str] = None
 
 
+class BoxRules(msgspec.Struct, frozen=True):
+    """From a text detector's probabilities to boxes; the names are PaddleOCR's.
+
+    A pixel is text over `threshold`, a box over a mean of `box_threshold`; `unclip` is
+    how much it is grown: by area * unclip / perimeter on each side.
+    """
+
+    threshold: float = 0.3
+    box_threshold: float = 0.6
+    unclip: float = 1.5
+    max_candidates: int = 1000
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What an OCR model has beside the network that finds the lines of text.
+
+    `letters` are those of the dictionary, without the blank that stands before them in
+    `recognition`'s output and the space after them. `line_height` is of its input, in
+    pixels, None where only its program tells. `angle` sees lines that are upside down.
+    `languages` are those that a client may ask for, by Baidu's names.
+    """
+
+    recognition: ModelFiles
+    letters: Tuple[str, ...]
+    angle: Optional[ModelFiles] = None
+    line_height: Optional[int] = None
+    boxes: BoxRules = BoxRules()
+    languages: Tuple[str, ...] = ("CHN_ENG", "ENG", "auto_detect")
+
+
 class ModelSpec(msgspec.Struct, frozen=True):
-    """`input_size` is (width, height) of the network's picture input.
+    """`files` are the network's, `input_size` is (width, height) of its picture input.
+
+    Of an OCR model `files` find the lines, in pictures of any size (`input_size` is None),
+    and the other networks are in `reading`; it has no steps of preprocessing to choose.
 
     `boxes` is for detectors, `classes` for classifiers.
     `engine`, `threads` and `instances` of None leave the choice to the daemon, by its
@@ -153,7 +186,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
     folder: str
     files: ModelFiles
     preprocess: Tuple[AnyStep, ...]
-    input_size: Tuple[int, int]
+    input_size: Optional[Tuple[int, int]]
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
     boxes: Boxes = Boxes()
@@ -161,6 +194,21 @@ class ModelSpec(msgspec.Struct, frozen=True):
     engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
+    reading: Optional[Reading] = None
+
+    @property
+    def fixed_size(self) -> Tuple[int, int]:
+        """`input_size` of a model that is not for OCR."""
+        assert self.input_size is not None, "only OCR takes pictures of several sizes"
+        return self.input_size
+
+    @property
+    def networks(self) -> Tuple[ModelFiles, ...]:
+        """The files of all its networks."""
+        if self.reading is None:
+            return (self.files,)
+        angle = () if self.reading.angle is None else (self.reading.angle,)
+        return (self.files, self.reading.recognition, *angle)
 
     def label(self, index: int) -> str:
         """The name of a class, its number where the model came without that label."""

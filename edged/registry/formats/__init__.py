@@ -11,6 +11,7 @@ from edged.registry.formats import (
     native,
     paddleclas,
     paddledetection,
+    paddleocr,
     paddleseg,
     paddlex,
 )
@@ -29,6 +30,7 @@ class Format(Protocol):
 
 
 FORMATS: Tuple[Format, ...] = (
+    paddleocr,
     native,
     edgeboard,
     easyedge,

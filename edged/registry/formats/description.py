@@ -17,6 +17,7 @@ from edged.registry.spec import (
     ModelFiles,
     Normalize,
     Pad,
+    Reading,
     ResizeFit,
     ResizeInside,
     ResizeShort,
@@ -33,7 +34,7 @@ class Description(msgspec.Struct, frozen=True):
 
     task: Task
     files: ModelFiles
-    preprocess: Tuple[AnyStep, ...]
+    preprocess: Tuple[AnyStep, ...] = ()
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
     boxes: Boxes = Boxes()
@@ -41,6 +42,7 @@ class Description(msgspec.Struct, frozen=True):
     engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
+    reading: Optional[Reading] = None
 
 
 def input_size(steps: Sequence[AnyStep]) -> _Size:

@@ -19,7 +19,7 @@ def read_labels(folder: Path, name: str) -> Tuple[str, ...]:
     `281 tabby, tabby cat` or `281:tabby, tabby cat` is `tabby, tabby cat` when every line
     begins with a number of its own, from 0 on; their order does not matter then.
     """
-    text = _decode(read_inside(folder, name, _LIMIT), name)
+    text = decode(read_inside(folder, name, _LIMIT), name)
     # Not splitlines(): it breaks lines at characters that may stand in a label.
     lines = [line.strip() for line in text.split("\n")]
     while lines and not lines[-1]:
@@ -27,7 +27,8 @@ def read_labels(folder: Path, name: str) -> Tuple[str, ...]:
     return tuple(_without_numbers(lines))
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
+    """The text of the file `name`, whichever of two encodings it is in."""
     for encoding in ("utf-8-sig", "gb18030"):  # Chinese exporters on Windows write GBK
         try:
             text = data.decode(encoding)

@@ -24,12 +24,15 @@ class Network(NamedTuple):
 
     Where another size is wanted too, the same files are loaded once more: a predictor of
     Paddle Lite does not survive a second one. `resizable` says that a size which the
-    program declares is only that of the export, and does not bind.
+    program declares is only that of the export, and does not bind; `trial`
+    is whether loading ends with a run on a blank picture, which files that have run at
+    another size can do without.
     """
 
     files: ModelFiles
     input_size: Tuple[int, int]
     resizable: bool = False
+    trial: bool = True
 
 
 class Engine(Protocol):

@@ -33,7 +33,7 @@ Made = TypeVar("Made")
 
 
 def load(network: Network, options: EngineOptions) -> Paddle:
-    """Loads the exported files as they are, and runs once. Raises EngineError."""
+    """Loads the exported files as they are, and tries them out. Raises EngineError."""
     files = network.files
     if files.kind == "nb":
         raise EngineError("an .nb is for Paddle Lite only, the paddle engine takes the full model")
@@ -46,7 +46,8 @@ def load(network: Network, options: EngineOptions) -> Paddle:
     if not files.model.endswith(".json"):  # of a PIR program it is refused, or for nothing
         config.enable_memory_optim()
     engine = Paddle(_enforced(inference.create_predictor, config), network)
-    try_out(engine)
+    if network.trial:
+        try_out(engine)
     return engine
 
 

@@ -10,7 +10,7 @@ from edged.wire import TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
-from edged.worker.tasks import classification, detection, segmentation
+from edged.worker.tasks import classification, detection, ocr, segmentation
 from edged.worker.tasks.single import single
 
 
@@ -35,4 +35,5 @@ TASKS: Dict[str, OpenTask] = {
     "classification": single(classification.results),
     "detection": single(detection.results),
     "segmentation": single(segmentation.results),
+    "ocr": ocr.Ocr,
 }

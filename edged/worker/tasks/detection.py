@@ -33,7 +33,7 @@ def results(
     else:
         rows = _counted(outputs)
         if spec.boxes.normed:
-            input_width, input_height = spec.input_size
+            input_width, input_height = spec.fixed_size
             rows[:, 2:] *= (input_width, input_height, input_width, input_height)
             rows = _to_picture(rows, spec, width, height)
     first = 1 if spec.boxes.background else 0

@@ -56,7 +56,7 @@ def _level(
     scores: Array, distances: Array, stride: int, spec: ModelSpec
 ) -> Tuple[_Floats, _Floats]:
     """Of the cells with anything over the threshold: scores (N, C), boxes (N, 4)."""
-    width, height = spec.input_size
+    width, height = spec.fixed_size
     columns, lines = math.ceil(width / stride), math.ceil(height / stride)
     cells = columns * lines
     fits = scores.ndim == distances.ndim == 3 and scores.shape[:2] == distances.shape[:2]

@@ -30,9 +30,8 @@ class SingleNetwork:
     """As `Task` says."""
 
     def __init__(self, spec: ModelSpec, load: Load, results: Results) -> None:
-        assert spec.input_size is not None, "only OCR takes pictures of several sizes"
         self._spec = spec
-        self._engine = load(Network(spec.files, spec.input_size))
+        self._engine = load(Network(spec.files, spec.fixed_size))
         self._preprocess = Preprocess(spec, self._engine.inputs)
         self._results = results
 

@@ -159,6 +159,34 @@ def test_a_network_made_for_another_size_is_refused(picodet: ModelFiles, tmp_pat
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_size_that_is_only_the_exports_does_not_bind(tmp_path: Path) -> None:
+    """PaddleOCR's angle networks declare 32 x 100 and are made for 48 x 192."""
+    path = write_program(tmp_path / "model", [AFFINE], inputs=[Tensor("image", (-1, 3, 8, 8))])
+    network = network_of(combined(path), (24, 16))
+    with pytest.raises(EngineError, match="is made for the shape"):
+        paddlelite.load(network, options(tmp_path / "cache"))
+    engine = paddlelite.load(network._replace(resizable=True), options(tmp_path / "cache"))
+    assert engine.run({"image": picture(1, (1, 3, 16, 24))})[0].shape == (1, 3, 16, 24)
+
+
+def test_the_channels_of_a_resizable_picture_do_bind(tmp_path: Path) -> None:
+    path = write_program(tmp_path / "model", [AFFINE], inputs=[Tensor("image", (-1, 4, 8, 8))])
+    network = network_of(combined(path), (24, 16))._replace(resizable=True)
+    with pytest.raises(EngineError, match="is made for the shape"):
+        paddlelite.load(network, options(tmp_path / "cache"))
+
+
+def test_without_a_trial_nothing_runs_at_load(tmp_path: Path) -> None:
+    negative = (("scale", 0.0), ("bias", -1.0), ("bias_after_scale", True))
+    path = write_program(
+        tmp_path / "model",
+        [Op("scale", "image", "negative", negative), Op("log", "negative", "out")],
+        outputs=[Tensor("negative"), Tensor("out")],
+    )
+    network = network_of(combined(path))._replace(trial=False)
+    paddlelite.load(network, options(tmp_path / "cache"))
+
+
 def test_a_file_for_another_machine_is_refused(exported: Path, tmp_path: Path) -> None:
     if nb.host_target() != "x86":
         pytest.skip("the file is made for this machine")
