@@ -233,9 +233,9 @@ def check(
     """What is in the folder PATH, whether it can be served here, and if not, why."""
     settings = _settings(file, flags)
     entry = look(path)
-    network = model_check.described(entry)
+    networks = model_check.described(entry)
     if not as_json:
-        click.echo("\n".join(model_check.report(entry, network)))
+        click.echo("\n".join(model_check.report(entry, networks)))
     picture = _picture(entry, image)
     reason, results = entry.reason, None
     if not reason:
@@ -243,7 +243,7 @@ def check(
         reason, results = _run(_try(entry, settings, picture))
     if as_json:
         answer = {"entry": entry, "servable": not reason, "reason": reason}
-        _json({**answer, "network": network, "result": results})
+        _json({**answer, "networks": networks, "result": results})
     else:
         sample = "its sample agrees" if _has_golden(path) else "it has no sample to compare with"
         click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 import yaml
@@ -15,33 +16,40 @@ from edged.registry.files import exists, file_inside
 from edged.registry.formats import native
 from edged.registry.registry import Entry
 from edged.registry.sample import ANSWER, PICTURE
-from edged.registry.spec import Boxes, Classes, ModelSpec, Step
+from edged.registry.spec import Boxes, Classes, ModelFiles, ModelSpec, Reading, Step
 
 _MOST_LABELS = 5
 _NETWORK = "model.nb"
 
 
-def described(entry: Entry) -> Optional[Described]:
-    """What the network says of itself, None when that cannot be had: serving it says why."""
-    if entry.spec is None:
-        return None
+def described(entry: Entry) -> List[Optional[Described]]:
+    """What each network says of itself, in the order of `ModelSpec.networks`.
+
+    None when that cannot be had: serving it says why.
+    """
+    return [_described(files) for files in entry.spec.networks] if entry.spec else []
+
+
+def _described(files: ModelFiles) -> Optional[Described]:
     try:
-        return describe(entry.spec.files)
+        return describe(files)
     except EngineError:
         return None
 
 
-def report(entry: Entry, network: Optional[Described]) -> List[str]:
+def report(entry: Entry, networks: Sequence[Optional[Described]]) -> List[str]:
     """Lines for a person, one of what was recognised and one for each part of it."""
     spec = entry.spec
     if spec is None:
         return [f"{entry.name}: from {entry.exporter or 'no known exporter'}"]
     rows = [
-        ("network", ", ".join(_names(spec))),
-        ("made for", _made_for(spec, network)),
-        ("inputs", _shapes(network.inputs) if network else ""),
-        ("outputs", _shapes(network.outputs) if network else ""),
-        ("labels", _labels(spec.labels)),
+        *(
+            row
+            for files, network in zip(spec.networks, networks)
+            for row in _network_rows(spec, files, network)
+        ),
+        ("labels", "" if spec.reading else _labels(spec.labels)),
+        *(_reading_rows(spec.reading) if spec.reading else ()),
         ("threshold", "" if spec.task == "segmentation" else f"{spec.threshold:g}"),
         *((f"step {number}", step_text(step)) for number, step in enumerate(spec.preprocess, 1)),
     ]
@@ -67,15 +75,38 @@ def _value(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _names(spec: ModelSpec) -> List[str]:
-    files = spec.files
+def _network_rows(
+    spec: ModelSpec, files: ModelFiles, network: Optional[Described]
+) -> List[Tuple[str, str]]:
+    return [
+        ("network", ", ".join(_names(Path(spec.folder), files))),
+        ("made for", _made_for(files, network)),
+        ("inputs", _shapes(network.inputs) if network else ""),
+        ("outputs", _shapes(network.outputs) if network else ""),
+    ]
+
+
+def _names(folder: Path, files: ModelFiles) -> List[str]:
+    """Of the files, from the model's folder on."""
+    root = os.path.realpath(folder)
     if files.kind == "separate":
-        return ["__model__ and a file for each parameter"]
-    return [Path(path).name for path in (files.model, files.params) if path is not None]
+        path = os.path.relpath(os.path.join(files.model, "__model__"), root)
+        return [f"{path} and a file for each parameter"]
+    paths = (files.model, files.params)
+    return [os.path.relpath(path, root) for path in paths if path is not None]
 
 
-def _made_for(spec: ModelSpec, network: Optional[Described]) -> str:
-    if spec.files.kind != "nb":
+def _reading_rows(reading: Reading) -> List[Tuple[str, str]]:
+    height = reading.line_height
+    return [
+        ("letters", str(len(reading.letters))),
+        ("lines", "as high as the network says" if height is None else f"{height} pixels high"),
+        ("languages", ", ".join(reading.languages)),
+    ]
+
+
+def _made_for(files: ModelFiles, network: Optional[Described]) -> str:
+    if files.kind != "nb":
         return "any machine: it is converted at its first start"
     if network is None:
         return ""
@@ -102,6 +133,11 @@ def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> Path:
     spec = entry.spec
     if spec is None:
         raise ModelFolderError(f"{entry.folder} cannot be served: {entry.reason}")
+    if spec.reading is not None:
+        raise ModelFolderError(
+            f"{entry.name} is an OCR model: copy the folder itself,"
+            " its networks are converted where it is served"
+        )
     if spec.files.kind == "nb":
         raise ModelFolderError(f"{Path(spec.files.model).name} is converted already")
     path = convert(spec.files, target, str(cache))

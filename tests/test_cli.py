@@ -123,7 +123,8 @@ def test_models_check_as_json_has_all_of_it(fixtures: Path, state: Path) -> None
     done = edged("models", "check", folder, "--json", f"--image={photo}", f"--state={state}")
     answer = json.loads(done.stdout)
     assert answer["servable"] is True
-    assert answer["network"]["inputs"] == {"x": [1, 3, 192, 192]}
+    (network,) = answer["networks"]
+    assert network["inputs"] == {"x": [1, 3, 192, 192]}
     assert answer["result"][0]["extended"]["mask"]["size"] == [1080, 810]
 
 
@@ -177,6 +178,33 @@ def test_models_convert_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     done = edged("models", "convert", folder, *to)
     assert done.returncode == 1
     assert "re-export with FLAGS_enable_pir_api=0" in done.stderr
+
+
+def test_a_model_that_reads_text_is_checked_network_by_network(
+    text_models: Path, fixtures: Path, state: Path
+) -> None:
+    folder, photo = text_models / "5-text", fixtures / "photos" / "hello_rendered.png"
+    done = edged("models", "check", folder, f"--image={photo}", f"--state={state}")
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "text: ocr, input any, from PaddleOCR"
+    for part in ("det", "rec", "cls"):
+        assert f"network {part}/inference.pdmodel, {part}/inference.pdiparams" in lines
+    assert "inputs x [-1, 3, 32, -1]" in lines
+    assert "letters 6623" in lines
+    assert "hello" in lines[-1].lower()
+    listed = edged("models", "list", f"--models={text_models}", f"--state={state}")
+    assert listed.stdout.splitlines()[1].split() == ["5", "text", "ocr", "any", "PaddleOCR", "ok"]
+
+
+def test_a_model_that_reads_text_is_not_converted(text_models: Path, tmp_path: Path) -> None:
+    to = ["--target=arm", f"--out={tmp_path}/out", f"--state={tmp_path}"]
+    done = edged("models", "convert", text_models / "5-text", *to)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "edged: text is an OCR model: copy the folder itself,"
+        " its networks are converted where it is served\n"
+    )
 
 
 @pytest.mark.parametrize(

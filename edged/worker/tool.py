@@ -9,8 +9,9 @@ import msgspec
 
 from edged.errors import EngineError
 from edged.network_tool import Answer, Convert, Converted, Described, Refused, Request
+from edged.registry import program
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import convert, nb, paddlelite, program
+from edged.worker.engines import convert, nb, paddlelite
 
 
 def main() -> None:

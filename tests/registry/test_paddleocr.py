@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import pytest
 import yaml
 
 from edged.registry.registry import Entry, look
 from edged.registry.spec import BoxRules, ModelFiles, ModelSpec, Reading
+from tests.worker.engines.conftest import Op, Tensor, write_program
 
 REC_RESIZE = {
     "transform_ops": [{"DecodeImage": None}, {"RecResizeImg": {"image_shape": [3, 48, 320]}}]
@@ -260,3 +261,63 @@ def test_a_network_that_is_a_link_out_of_the_folder(folder: Path, tmp_path: Path
 def test_a_folder_with_only_a_recogniser_is_not_this(tmp_path: Path) -> None:
     add_network(tmp_path / "rec")
     assert look(tmp_path).exporter is None
+
+
+def alone(part: str) -> str:
+    beside = {"det": "rec", "rec": "det", "cls": "det and rec"}[part]
+    return (
+        f"this is one network of an OCR model: put it into a folder as {part},"
+        f" with {beside} beside it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [("det", "ppocr_det_en_v3"), ("rec", "ppocr_rec_ch_v2"), ("cls", "ppocr_cls_v2")],
+)
+def test_one_of_its_networks_alone_is_refused(fixtures: Path, part: str, source: str) -> None:
+    assert refused(fixtures / "models" / source) == alone(part)
+
+
+@pytest.mark.parametrize(
+    ("part", "decoder"),
+    [("det", "DBPostProcess"), ("rec", "CTCLabelDecode"), ("cls", "ClsPostProcess")],
+)
+def test_a_newer_one_alone_says_itself_what_it_is(tmp_path: Path, part: str, decoder: str) -> None:
+    add_network(tmp_path)
+    # NormalizeImage is PaddleClas's, too.
+    steps = {"transform_ops": [{"NormalizeImage": {}}, {"KeepKeys": None}]}
+    write(tmp_path / "inference.yml", PreProcess=steps, PostProcess={"name": decoder})
+    assert refused(tmp_path) == alone(part)
+
+
+@pytest.mark.parametrize(
+    ("picture", "answer"),
+    [
+        ((-1, 3, 224, 224), (-1, 1000)),
+        ((-1, 3, 224, 224), (-1, 2)),
+        ((-1, 3, -1, -1), (-1, 2)),
+        ((-1, 3, 48, 192), (-1, 5)),
+    ],
+)
+def test_a_classifier_alone_is_not_its(
+    tmp_path: Path, picture: Tuple[int, ...], answer: Tuple[int, ...]
+) -> None:
+    add_network(tmp_path)
+    write_program(
+        tmp_path / "inference.pdmodel",
+        [Op("softmax", "image", "out")],
+        [Tensor("image", picture)],
+        [Tensor("out", answer)],
+    )
+    assert look(tmp_path).exporter == "PaddleClas"
+
+
+def test_a_description_of_ones_own_comes_first(fixtures: Path, tmp_path: Path) -> None:
+    for path in (fixtures / "models" / "ppocr_cls_v2").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.yaml").write_text(
+        "task: classification\nmodel: inference.pdmodel\nparams: inference.pdiparams\n"
+        "preprocess:\n- {op: resize, width: 100, height: 32}\n"
+    )
+    assert look(tmp_path).exporter == "native"

@@ -2,6 +2,7 @@
 
 Each is a folder with a network. `model.yaml` with `task: ocr` may name other folders. The
 letters come from a `.txt` beside the recognition network, or from its `inference.yml`.
+One of them on its own is recognised too, so that nobody else takes it for theirs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 import msgspec
 
-from edged.errors import ModelFolderError
+from edged.errors import EngineError, ModelFolderError
+from edged.registry import program
 from edged.registry.files import exists, file_inside, inside, read_inside
 from edged.registry.formats import native
 from edged.registry.formats.description import Description
@@ -25,6 +27,9 @@ EXPORTER = "PaddleOCR"
 _CONFIG = "inference.yml"
 _STEMS = ("inference", "model")
 _OLD = ("__model__", "__params__")
+_PROGRAM = "inference.pdmodel"
+_DECODERS = {"DBPostProcess": "det", "CTCLabelDecode": "rec", "ClsPostProcess": "cls"}
+_BESIDE = {"det": ", with rec", "rec": ", with det", "cls": ", with det and rec"}
 _DICTIONARY_LIMIT = 1 << 20
 _MAX_CANDIDATES = 10000
 _LINE_HEIGHTS = (8, 256)
@@ -50,12 +55,57 @@ class _RecResize(msgspec.Struct):
 
 
 def recognise(folder: Path) -> bool:
+    return _is_whole(folder) or (not native.recognise(folder) and bool(_part(folder)))
+
+
+def _is_whole(folder: Path) -> bool:
     if native.is_ocr(folder):
         return True
     return os.path.isdir(folder / "det") and os.path.isdir(folder / "rec")
 
 
+def _part(folder: Path) -> str:
+    """Which part of an OCR model this is: det, rec, cls, or nothing of the kind.
+
+    By `inference.yml`, or by the shapes of the network where no exporter left a word.
+    """
+    if exists(folder, _CONFIG):
+        after = _section(folder, "", "PostProcess")
+        name = after.get("name") if isinstance(after, dict) else None
+        return _DECODERS.get(name, "") if isinstance(name, str) else ""
+    if not exists(folder, _PROGRAM) or _has_documents(folder):
+        return ""
+    try:
+        network = program.read(file_inside(folder, _PROGRAM))
+    except (EngineError, ModelFolderError):
+        return ""
+    shapes = [*network.inputs.values(), *network.outputs.values()]
+    if len(shapes) != 2 or len(shapes[0]) != 4:
+        return ""
+    (_, _, height, width), answer = shapes
+    if len(answer) == 4 and answer[1] == 1:
+        return "det"
+    if len(answer) == 3:
+        return "rec"
+    # A classifier of two classes, but for pictures of lines.
+    return "cls" if answer[1:] == (2,) and 0 < 2 * height < width else ""
+
+
+def _has_documents(folder: Path) -> bool:
+    try:
+        names = set(os.listdir(folder)) - {native.FILE}
+    except OSError:
+        return False
+    return any(name.endswith((".yml", ".yaml", ".json")) for name in names)
+
+
 def read(folder: Path) -> Description:
+    if not _is_whole(folder):
+        part = _part(folder)
+        raise ModelFolderError(
+            f"this is one network of an OCR model: put it into a folder as {part}"
+            f"{_BESIDE[part]} beside it"
+        )
     named = native.read_ocr(folder) if native.is_ocr(folder) else native.Ocr(task="ocr")
     angle = named.cls
     if angle is None and exists(folder, "cls"):
@@ -109,7 +159,7 @@ def _section(folder: Path, part: str, key: str) -> object:
     """What `inference.yml` of a network says under `key`; {} where it is not there."""
     if not exists(folder / part, _CONFIG):
         return {}
-    return read_yaml(folder, f"{part}/{_CONFIG}").get(key, {})
+    return read_yaml(folder, os.path.join(part, _CONFIG)).get(key, {})
 
 
 def _letters(folder: Path, part: str, named: Optional[str]) -> Tuple[str, ...]:

@@ -15,8 +15,9 @@ from typing import Any, List, Mapping, Sequence
 import numpy as np
 
 from edged.errors import EngineError
+from edged.registry import program
 from edged.wire import EngineOptions, TensorInfo
-from edged.worker.engines import Array, Network, convert, nb, program
+from edged.worker.engines import Array, Network, convert, nb
 from edged.worker.engines.inputs import (
     OwnThread,
     check_declared,

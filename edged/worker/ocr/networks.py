@@ -43,11 +43,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.errors import BadOutput, EngineError, ModelFolderError
+from edged.registry import program
 from edged.registry.spec import BoxRules, ModelFiles, Reading
 from edged.wire import TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
-from edged.worker.engines import Array, Engine, Load, Network, program
+from edged.worker.engines import Array, Engine, Load, Network
 from edged.worker.ocr import ctc
 from edged.worker.ocr.crop import Blob, Size, line_blob, page_blob, width_at
 from edged.worker.ocr.db import Quad, TextBox, find_boxes

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edged.errors import EngineError
+from edged.registry import program
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import program
 from tests.worker.engines.conftest import Copier, Tensor, write_program
 
 

@@ -23,7 +23,6 @@ from edged.worker.model import Model, Prepared
 from edged.worker.ocr.networks import fit
 
 ENGINES = ("paddlelite", "paddle")
-PARTS = {"det": "ppocr_det_en_v3", "rec": "ppocr_rec_ch_v2", "cls": "ppocr_cls_v2"}
 WORDS = ("Surrey", "invoice", "gross weight", "Total", "delivery", "HELLO", "board 7", "camera")
 
 
@@ -34,14 +33,9 @@ class Golden(NamedTuple):
     quad: List[List[int]]
 
 
-@pytest.fixture(scope="session")
-def text_folder(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("text") / "5-text"
-    for part, source in PARTS.items():
-        shutil.copytree(fixtures / "models" / source, folder / part, copy_function=shutil.copy)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(path.stat().st_mode | 0o200)
-    return folder
+@pytest.fixture
+def text_folder(text_models: Path) -> Path:
+    return text_models / "5-text"
 
 
 def spec_of(folder: Path) -> ModelSpec:
@@ -57,11 +51,11 @@ def opened(spec: ModelSpec, cache: Path, *engines: str) -> Model:
 
 @pytest.fixture(scope="session", params=ENGINES)
 def model(
-    request: pytest.FixtureRequest, text_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, text_models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Model:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    return opened(spec_of(text_folder), tmp_path_factory.mktemp("cache"), request.param)
+    return opened(spec_of(text_models / "5-text"), tmp_path_factory.mktemp("cache"), request.param)
 
 
 @pytest.fixture
