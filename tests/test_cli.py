@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any, List
 
 import pytest
 
-from tests.support import DEMO_MODELS, ROOT, RunningDaemon
+from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
 DIGITS = DEMO_MODELS / "digits"
 
@@ -266,6 +267,7 @@ def test_the_curl_line_survives_a_folder_with_a_blank(tmp_path: Path, state: Pat
     folder = tmp_path / "it's mine"
     shutil.copytree(DIGITS, folder / "digits")
     with RunningDaemon(models=folder, state=state) as daemon:
-        (line,) = (line for line in daemon.log().splitlines() if "curl" in line)
+        # It comes after the line that the daemon is waited for by.
+        (line,) = wait_for(lambda: re.findall(r"^ *(curl .*)\n", daemon.log(), re.MULTILINE))
         done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, timeout=60)
     assert json.loads(done.stdout)["code"] == 0
