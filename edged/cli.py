@@ -9,13 +9,24 @@ import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Coroutine, Dict, List, NoReturn, Optional, Sequence, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    Dict,
+    List,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 import click
 import msgspec
 
 import edged
-from edged import client, config
+from edged import client, config, model_check
 from edged.config import Settings, load_settings
 from edged.daemon import app, single
 from edged.daemon.dialects.edgeboard import BINARY
@@ -165,7 +176,7 @@ def predict(
     if as_json:
         _json({"result": results})
     else:
-        _table(["label", "score", "left", "top", "width", "height"], map(_result_row, results))
+        _print_results(results)
 
 
 def _find(mid: int, entries: Sequence[Entry]) -> Entry:
@@ -174,6 +185,10 @@ def _find(mid: int, entries: Sequence[Entry]) -> Entry:
             return entry
     there = ", ".join(f"{entry.mid} ({entry.name})" for entry in entries) or "none"
     raise UnknownModel(f"there is no model with mid {mid}; there are: {there}")
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    _table(["label", "score", "left", "top", "width", "height"], map(_result_row, results))
 
 
 def _result_row(result: Result) -> List[str]:
@@ -205,34 +220,74 @@ def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
 
 @models.command()
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--image",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run this picture instead of the model's sample.jpg.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @settings_options("state")
-def check(path: Path, as_json: bool, file: Optional[str], **flags: Any) -> None:
+def check(
+    path: Path, image: Optional[Path], as_json: bool, file: Optional[str], **flags: Any
+) -> None:
     """What is in the folder PATH, whether it can be served here, and if not, why."""
     settings = _settings(file, flags)
     entry = look(path)
-    _progress(f"loading {entry.name} ...")
-    reason = entry.reason or _run(_try(entry, settings))
+    networks = model_check.described(entry)
+    if not as_json:
+        click.echo("\n".join(model_check.report(entry, networks)))
+    picture = _picture(entry, image)
+    reason, results = entry.reason, None
+    if not reason:
+        _progress(f"loading {entry.name} ...")
+        reason, results = _run(_try(entry, settings, picture))
     if as_json:
-        _json({"entry": entry, "servable": not reason, "reason": reason})
+        answer = {"entry": entry, "servable": not reason, "reason": reason}
+        _json({**answer, "networks": networks, "result": results})
     else:
-        task, size, exporter = _described(entry)
-        click.echo(
-            f"{entry.name}: {task or 'unknown'}, input {size or '?'}, from {exporter or '?'}"
-        )
         sample = "its sample agrees" if _has_golden(path) else "it has no sample to compare with"
         click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")
+        if results is not None:
+            _print_results(results)
     if reason:
         sys.exit(1)
 
 
-async def _try(entry: Entry, settings: Settings) -> str:
-    """Loads the model and runs its sample; the reason when that fails, else nothing."""
+def _picture(entry: Entry, image: Optional[Path]) -> Optional[bytes]:
+    if image is not None:
+        return image.read_bytes()
+    sample = read_sample(Path(entry.spec.folder)) if entry.spec else None
+    return sample.image if sample else None
+
+
+async def _try(
+    entry: Entry, settings: Settings, picture: Optional[bytes]
+) -> Tuple[str, Optional[Sequence[Result]]]:
+    """Loads the model, which runs its sample: (the reason when that fails, what it sees)."""
     try:
+        if picture is not None:
+            return "", (await single.predict(entry, settings, picture, show=False)).results
         async with single.single_model(entry, settings):
-            return ""
+            return "", None
     except ModelUnavailable as error:
-        return str(error)
+        return str(error), None
+
+
+@models.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--target", type=click.Choice(["arm", "x86"]), required=True, help="For what.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    required=True,
+    help="Folder to write: model.nb, model.yaml and the sample.",
+)
+@settings_options("state")
+def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: Any) -> None:
+    """Make the model in the folder PATH ready for a board, on a PC."""
+    cache = Path(_settings(file, flags).state) / "converted"
+    written = model_check.convert_to(look(path), target, cache, out)
+    click.echo(f"{written} is for {target}: copy the folder {out} into the board's models")
 
 
 def _has_golden(folder: Path) -> bool:
@@ -243,8 +298,7 @@ def _has_golden(folder: Path) -> bool:
 def _described(entry: Entry) -> List[str]:
     if entry.spec is None:
         return ["", "", entry.exporter or ""]
-    width, height = entry.spec.input_size
-    return [entry.spec.task, f"{width}x{height}", entry.spec.exporter]
+    return [entry.spec.task, model_check.size_text(entry.spec), entry.spec.exporter]
 
 
 def _progress(text: str) -> None:

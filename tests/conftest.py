@@ -23,6 +23,8 @@ preprocess:
   - {op: normalize, color: BGR, mean: [104, 117, 123]}
 """
 
+TEXT_PARTS = {"det": "ppocr_det_en_v3", "rec": "ppocr_rec_ch_v2", "cls": "ppocr_cls_v2"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
@@ -46,7 +48,8 @@ def fixtures() -> Path:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo models (mids 1 and 2), and PicoDet (10) and SqueezeNet (11) where they are."""
+    """The demo models (mids 1 and 2), and where they are PicoDet (10), SqueezeNet (11) and
+    PP-HumanSeg (12)."""
     folder = tmp_path_factory.mktemp("models") / "models"
     folder.mkdir()
     if DEMO_MODELS.is_dir():
@@ -55,10 +58,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = FIXTURES / "models"
         shutil.copytree(source / "picodet_xs_320_coco", folder / "10-coco")
         shutil.copytree(source / "squeezenet_v1_1", folder / "squeezenet")
-        for path in [folder, *folder.rglob("*")]:
-            path.chmod(path.stat().st_mode | 0o200)
+        shutil.copytree(source / "pphumanseg_lite_192", folder / "12-people")
+        _make_writable(folder)
         (folder / "squeezenet" / "model.yaml").write_text(SQUEEZENET)
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_models(fixtures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PP-OCR (mid 5): it loads for seconds, so only where text is read."""
+    folder = tmp_path_factory.mktemp("text") / "models"
+    for part, source in TEXT_PARTS.items():
+        shutil.copytree(fixtures / "models" / source, folder / "5-text" / part)
+    _make_writable(folder)
+    return folder
+
+
+def _make_writable(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any, List
 
 import pytest
 
-from tests.support import DEMO_MODELS, ROOT, RunningDaemon
+from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
 DIGITS = DEMO_MODELS / "digits"
 
@@ -102,9 +103,116 @@ def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     assert ("ARM" if lite else "Paddle Lite only") in answer["reason"]
 
 
+def test_models_check_says_what_it_recognised(fixtures: Path, state: Path) -> None:
+    folder, photo = fixtures / "models" / "pphumanseg_lite_192", fixtures / "photos" / "bus.jpg"
+    done = edged("models", "check", folder, f"--image={photo}", f"--state={state}")
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "pphumanseg_lite_192: segmentation, input 192x192, from PaddleSeg"
+    assert "network model.pdmodel, model.pdiparams" in lines
+    assert "inputs x [1, 3, 192, 192]" in lines
+    assert any(line.startswith("outputs ") and "[1, 2, 192, 192]" in line for line in lines)
+    assert "labels none: classes are numbers" in lines
+    assert "step 1 to_float" in lines
+    assert "step 2 resize width 192, height 192, interp linear" in lines
+    assert any(line.startswith("step 3 normalize color RGB") for line in lines)
+    assert lines[-1].startswith("1 0.")  # the person in the picture
+
+
+def test_models_check_as_json_has_all_of_it(fixtures: Path, state: Path) -> None:
+    folder, photo = fixtures / "models" / "pphumanseg_lite_192", fixtures / "photos" / "bus.jpg"
+    done = edged("models", "check", folder, "--json", f"--image={photo}", f"--state={state}")
+    answer = json.loads(done.stdout)
+    assert answer["servable"] is True
+    (network,) = answer["networks"]
+    assert network["inputs"] == {"x": [1, 3, 192, 192]}
+    assert answer["result"][0]["extended"]["mask"]["size"] == [1080, 810]
+
+
+def test_models_convert_makes_a_folder_for_a_board(fixtures: Path, tmp_path: Path) -> None:
+    state, photo = f"--state={tmp_path / 'state'}", fixtures / "photos" / "bus.jpg"
+    source = fixtures / "models" / "picodet_xs_320_coco"
+    for target in ("x86", "arm"):
+        out = tmp_path / target
+        done = edged("models", "convert", source, f"--target={target}", f"--out={out}", state)
+        assert done.returncode == 0, done.stderr
+        assert sorted(path.name for path in out.iterdir()) == ["model.nb", "model.yaml"]
+    seen = [
+        results(edged("models", "check", folder, "--json", f"--image={photo}", state).stdout)
+        for folder in (source, tmp_path / "x86")
+    ]
+    assert seen[0] == seen[1] != []
+    checked = edged("models", "check", tmp_path / "arm", state)
+    assert checked.returncode == 1
+    assert "made for   ARM (fp32, any)" in checked.stdout
+    assert "model.nb is made for ARM, this machine is x86-64" in checked.stdout
+
+
+def test_models_convert_keeps_the_sample_and_the_number(tmp_path: Path) -> None:
+    done = edged(
+        "models", "convert", DIGITS, "--target=x86", f"--out={tmp_path}/out", f"--state={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    checked = edged("models", "check", f"{tmp_path}/out", "--json", f"--state={tmp_path}")
+    answer = json.loads(checked.stdout)
+    assert answer["entry"]["mid"] == 1
+    assert answer["servable"] is True
+    assert answer["result"]
+
+
+def test_models_convert_says_why_not(fixtures: Path, tmp_path: Path) -> None:
+    networks = fixtures / "models" / "wrong_target"
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "x.nb").write_bytes((networks / "picodet_xs_320_coco_arm.nb").read_bytes())
+    (folder / "model.yaml").write_text(
+        "task: detection\nmodel: x.nb\npreprocess:\n- {op: resize, width: 320, height: 320}\n"
+    )
+    to = ["--target=arm", f"--out={tmp_path}/out", f"--state={tmp_path}"]
+    done = edged("models", "convert", folder, *to)
+    assert (done.returncode, done.stderr) == (1, "edged: x.nb is converted already\n")
+    (folder / "model.yaml").write_text(
+        "task: detection\nmodel: x.json\nparams: x.nb\n"
+        "preprocess:\n- {op: resize, width: 320, height: 320}\n"
+    )
+    (folder / "x.json").write_text("{}")
+    done = edged("models", "convert", folder, *to)
+    assert done.returncode == 1
+    assert "re-export with FLAGS_enable_pir_api=0" in done.stderr
+
+
+def test_a_model_that_reads_text_is_checked_network_by_network(
+    text_models: Path, fixtures: Path, state: Path
+) -> None:
+    folder, photo = text_models / "5-text", fixtures / "photos" / "hello_rendered.png"
+    done = edged("models", "check", folder, f"--image={photo}", f"--state={state}")
+    assert done.returncode == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "text: ocr, input any, from PaddleOCR"
+    for part in ("det", "rec", "cls"):
+        assert f"network {part}/inference.pdmodel, {part}/inference.pdiparams" in lines
+    assert "inputs x [-1, 3, 32, -1]" in lines
+    assert "letters 6623" in lines
+    assert "hello" in lines[-1].lower()
+    listed = edged("models", "list", f"--models={text_models}", f"--state={state}")
+    assert listed.stdout.splitlines()[1].split() == ["5", "text", "ocr", "any", "PaddleOCR", "ok"]
+
+
+def test_a_model_that_reads_text_is_not_converted(text_models: Path, tmp_path: Path) -> None:
+    to = ["--target=arm", f"--out={tmp_path}/out", f"--state={tmp_path}"]
+    done = edged("models", "convert", text_models / "5-text", *to)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "edged: text is an OCR model: copy the folder itself,"
+        " its networks are converted where it is served\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["models", "convert", str(DIGITS), "--target=mips", "--out=/tmp/x"], "mips"),
+        (["models", "convert", str(ROOT / "docs"), "--target=arm", "--out=/tmp/x"], "no exporter"),
         (["predict", "/no/such/picture.jpg", "--mid=1"], "does not exist"),
         (["predict", str(DIGITS / "sample.jpg")], "--mid"),
         (["predict", str(DIGITS / "sample.jpg"), "--mid=99", f"--models={DEMO_MODELS}"], "99"),
@@ -159,6 +267,7 @@ def test_the_curl_line_survives_a_folder_with_a_blank(tmp_path: Path, state: Pat
     folder = tmp_path / "it's mine"
     shutil.copytree(DIGITS, folder / "digits")
     with RunningDaemon(models=folder, state=state) as daemon:
-        (line,) = (line for line in daemon.log().splitlines() if "curl" in line)
+        # It comes after the line that the daemon is waited for by.
+        (line,) = wait_for(lambda: re.findall(r"^ *(curl .*)\n", daemon.log(), re.MULTILINE))
         done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, timeout=60)
     assert json.loads(done.stdout)["code"] == 0

@@ -10,7 +10,8 @@ import pytest
 
 from edged import config
 from edged.errors import ERRORS
-from edged.registry.spec import AnyStep
+from edged.registry.formats import FORMATS, Format, paddleclas, paddledetection, paddleseg, paddlex
+from edged.registry.spec import AnyStep, Task
 from tests.support import ROOT
 
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
@@ -52,3 +53,23 @@ PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "models" / "README.md
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_exporters_are_documented_in_the_order_they_are_asked() -> None:
+    table = MODELS.split("## What is read")[1].split("\n\n")[1].splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in table] == [one.EXPORTER for one in FORMATS]
+
+
+def row_of(exporter: str) -> str:
+    return next(line for line in MODELS.splitlines() if line.startswith(f"| {exporter} |"))
+
+
+@pytest.mark.parametrize("module", [paddleclas, paddledetection, paddleseg, paddlex])
+def test_the_operators_that_are_read_are_documented(module: Format) -> None:
+    for operator in module._READERS:  # type: ignore[attr-defined]
+        assert operator in row_of(module.EXPORTER)
+
+
+@pytest.mark.parametrize("task", typing.get_args(Task))
+def test_tasks_are_documented(task: str) -> None:
+    assert task in row_of("native")

@@ -21,7 +21,7 @@ class ModelCounters(msgspec.Struct):
 
 
 class ModelInfo(msgspec.Struct):
-    """`mid` is None where two folders claim one; `input_size` is (width, height)."""
+    """`mid` is None where two folders claim one; `input_size` is (width, height), None for any."""
 
     mid: Optional[int]
     name: str

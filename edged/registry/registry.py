@@ -131,12 +131,15 @@ def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str
         folder=path,
         files=description.files,
         preprocess=description.preprocess,
-        input_size=input_size(description.preprocess),
+        input_size=None if description.reading else input_size(description.preprocess),
         labels=description.labels,
         threshold=description.threshold,
+        boxes=description.boxes,
+        classes=description.classes,
         engine=description.engine,
         instances=description.instances,
         threads=description.threads,
+        reading=description.reading,
     )
 
 

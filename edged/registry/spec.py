@@ -12,7 +12,8 @@ import msgspec
 
 Interp = Literal["nearest", "linear", "cubic", "area", "lanczos"]
 Color = Literal["RGB", "BGR"]
-Task = Literal["detection", "classification"]
+Align = Literal["start", "center", "end"]
+Task = Literal["detection", "classification", "segmentation", "ocr"]
 EngineChoice = Literal["auto", "paddlelite", "paddle"]
 Channels = Tuple[float, float, float]
 
@@ -36,11 +37,50 @@ class ResizeShort(Step, frozen=True, tag="resize_short"):
     interp: Interp = "linear"
 
 
+class ResizeFit(Step, frozen=True, tag="resize_fit"):
+    """Shorter side to `short` pixels, or less where the longer would pass `long`; in proportion.
+
+    `by`: pixels are taken at exactly that ratio (`factor`), or at that of the whole
+    pixels it comes to on either side (`size`), as cv2.resize does with fx and fy, or
+    with dsize. The two differ visibly.
+    """
+
+    short: int
+    long: int
+    interp: Interp = "linear"
+    by: Literal["factor", "size"] = "factor"
+
+
+class ResizeInside(Step, frozen=True, tag="resize_inside"):
+    """As large as fits into `width` x `height` pixels, in proportion (rounded)."""
+
+    width: int
+    height: int
+    interp: Interp = "linear"
+
+
+class ToFloat(Step, frozen=True, tag="to_float"):
+    """Resizing from here on does not round to whole numbers, nor clip to 0..255."""
+
+
 class CenterCrop(Step, frozen=True, tag="center_crop"):
     """The middle `width` x `height` pixels."""
 
     width: int
     height: int
+
+
+class Pad(Step, frozen=True, tag="pad"):
+    """`width` x `height` pixels, the picture at the upper left, in the middle or lower right.
+
+    What is left has `value`, on 0..255 and in the order of `Normalize.color`. It need
+    not be a whole number: the mean there becomes 0 for the network.
+    """
+
+    width: int
+    height: int
+    value: Channels = (0.0, 0.0, 0.0)
+    align: Align = "start"
 
 
 class Normalize(Step, frozen=True, tag="normalize"):
@@ -52,7 +92,37 @@ class Normalize(Step, frozen=True, tag="normalize"):
     std: Channels = (1.0, 1.0, 1.0)
 
 
-AnyStep = Union[Resize, ResizeShort, CenterCrop, Normalize]
+Resizing = Union[Resize, ResizeShort, ResizeFit, ResizeInside]
+AnyStep = Union[Resize, ResizeShort, ResizeFit, ResizeInside, ToFloat, CenterCrop, Pad, Normalize]
+
+
+class Boxes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to read what a detector's network answers.
+
+    `nms_threshold` is for networks that end before the post-processing: of two boxes of
+    a class that overlap more (intersection over union) the better one stays; `strides`
+    are the pixels of the input to one cell of each of their maps. `normed`: corners are
+    parts of the network's input, 0..1, and not pixels of the picture. `background`:
+    class 0 is what is not there.
+    """
+
+    nms_threshold: float = 0.5
+    strides: Tuple[int, ...] = (8, 16, 32, 64)
+    normed: bool = False
+    background: bool = False
+
+
+class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to read what a classifier's network answers.
+
+    `best`: one class is true, the most probable are answered. `each`: every class may be
+    true, those over their threshold are answered. `either`: the second of two classes if
+    it is over the threshold, else the first. `thresholds` are by class, the model's own
+    threshold holds where there is none.
+    """
+
+    answer: Literal["best", "each", "either"] = "best"
+    thresholds: Tuple[float, ...] = ()
 
 
 class ModelFiles(msgspec.Struct, frozen=True):
@@ -68,9 +138,43 @@ class ModelFiles(msgspec.Struct, frozen=True):
     params: Optional[str] = None
 
 
-class ModelSpec(msgspec.Struct, frozen=True):
-    """`input_size` is (width, height) of the network's picture input.
+class BoxRules(msgspec.Struct, frozen=True):
+    """From a text detector's probabilities to boxes; the names are PaddleOCR's.
 
+    A pixel is text over `threshold`, a box over a mean of `box_threshold`; `unclip` is
+    how much it is grown: by area * unclip / perimeter on each side.
+    """
+
+    threshold: float = 0.3
+    box_threshold: float = 0.6
+    unclip: float = 1.5
+    max_candidates: int = 1000
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What an OCR model has beside the network that finds the lines of text.
+
+    `letters` are those of the dictionary, without the blank that stands before them in
+    `recognition`'s output and the space after them. `line_height` is of its input, in
+    pixels, None where only its program tells. `angle` sees lines that are upside down.
+    `languages` are those that a client may ask for, by Baidu's names.
+    """
+
+    recognition: ModelFiles
+    letters: Tuple[str, ...]
+    angle: Optional[ModelFiles] = None
+    line_height: Optional[int] = None
+    boxes: BoxRules = BoxRules()
+    languages: Tuple[str, ...] = ("CHN_ENG", "ENG", "auto_detect")
+
+
+class ModelSpec(msgspec.Struct, frozen=True):
+    """`files` are the network's, `input_size` is (width, height) of its picture input.
+
+    Of an OCR model `files` find the lines, in pictures of any size (`input_size` is None),
+    and the other networks are in `reading`; it has no steps of preprocessing to choose.
+
+    `boxes` is for detectors, `classes` for classifiers.
     `engine`, `threads` and `instances` of None leave the choice to the daemon, by its
     settings and the cores there are.
     """
@@ -82,12 +186,29 @@ class ModelSpec(msgspec.Struct, frozen=True):
     folder: str
     files: ModelFiles
     preprocess: Tuple[AnyStep, ...]
-    input_size: Tuple[int, int]
+    input_size: Optional[Tuple[int, int]]
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
+    boxes: Boxes = Boxes()
+    classes: Classes = Classes()
     engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
+    reading: Optional[Reading] = None
+
+    @property
+    def fixed_size(self) -> Tuple[int, int]:
+        """`input_size` of a model that is not for OCR."""
+        assert self.input_size is not None, "only OCR takes pictures of several sizes"
+        return self.input_size
+
+    @property
+    def networks(self) -> Tuple[ModelFiles, ...]:
+        """The files of all its networks."""
+        if self.reading is None:
+            return (self.files,)
+        angle = () if self.reading.angle is None else (self.reading.angle,)
+        return (self.files, self.reading.recognition, *angle)
 
     def label(self, index: int) -> str:
         """The name of a class, its number where the model came without that label."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import List, NamedTuple
 
 from edged.results import Result, Stages
 from edged.wire import Load, TensorInfo
+from edged.worker.clock import Clock
 from edged.worker.decode import Picture
-from edged.worker.engines import load_engine
-from edged.worker.preprocess import Preprocess
+from edged.worker.engines import first_engine
 from edged.worker.render import draw, encode_jpeg
 from edged.worker.tasks import TASKS
 
@@ -28,49 +27,24 @@ class Outcome(NamedTuple):
 
 
 class Model:
-    """Loads on construction (EngineError says why not). Used by one thread only."""
+    """Loads on construction (an EdgedError says why not). Used by one thread only."""
 
     def __init__(self, load: Load) -> None:
-        self._spec = load.spec
-        self.engine, self._engine = load_engine(load.spec, load.options)
-        self._preprocess = Preprocess(load.spec, self._engine.inputs)
-        self._results = TASKS[load.spec.task]
+        spec, open_task = load.spec, TASKS[load.spec.task]
+        self._kind = spec.task
+        self.engine, self._task = first_engine(load.options, lambda by: open_task(spec, by))
 
     @property
     def inputs(self) -> List[TensorInfo]:
-        return list(self._engine.inputs)
+        return list(self._task.inputs)
 
     def predict(self, prepared: Prepared, show: bool, top: int) -> Outcome:
-        """`top` is how many classes a classifier answers. Raises EngineError, BadOutput."""
-        picture = prepared.picture
-        height, width = picture.shape[:2]
-        clock = _Clock()
-        feeds = self._preprocess(picture)
-        preprocess_ms = clock.lap()
-        outputs = self._engine.run(feeds)
-        run_ms = clock.lap()
-        results = self._results(outputs, self._spec, width, height, top)
-        postprocess_ms = clock.lap()
+        """`top` is how many classes a classifier answers. Raises as `Task.predict`."""
+        picture, clock = prepared.picture, Clock()
+        results = self._task.predict(picture, top, clock)
         drawn = b""
         if show:
-            draw(picture, results, self._spec.task)
+            draw(picture, results, self._kind)
             drawn = encode_jpeg(picture)
-        stages = Stages(
-            decode=prepared.decode_ms,
-            preprocess=preprocess_ms,
-            run=run_ms,
-            postprocess=postprocess_ms,
-            draw=clock.lap(),
-        )
-        return Outcome(results, stages, drawn)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        """Milliseconds since the lap before."""
-        now = time.perf_counter()
-        lap, self._last = (now - self._last) * 1000, now
-        return lap
+        clock.lap("draw")
+        return Outcome(results, clock.stages(prepared.decode_ms), drawn)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from edged.errors import BadImage, EngineError, ImageTooLarge
-from edged.registry.spec import AnyStep, CenterCrop, ModelSpec, Normalize, Resize, ResizeShort
+from edged.errors import EngineError
+from edged.registry.spec import (
+    CenterCrop,
+    ModelSpec,
+    Normalize,
+    Pad,
+    ResizeFit,
+    Resizing,
+    ToFloat,
+)
 from edged.wire import TensorInfo
 from edged.worker.decode import Picture
 from edged.worker.engines import Array
+from edged.worker.geometry import offset, place, resized
 
 _INTERP = {
     "nearest": cv2.INTER_NEAREST,
@@ -21,11 +31,11 @@ _INTERP = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 
-# A strip of 16,384 x 1 pixels with its short side at 256 would fill 3 GB.
-_MOST_PIXELS = 1 << 25
+# The inputs of PaddleDetection's exports beside the picture, by name.
+_SIZES = ("scale_factor", "im_shape", "im_size")
 
-# PaddleDetection's inputs beside the picture, by name.
-_SCALE_FACTOR, _IM_SHAPE = "scale_factor", "im_shape"
+_Pixels = npt.NDArray[Any]
+"""BGR, (H, W, 3), uint8, or float32 after ToFloat."""
 
 
 class Preprocess:
@@ -33,30 +43,62 @@ class Preprocess:
 
     def __init__(self, spec: ModelSpec, inputs: Sequence[TensorInfo]) -> None:
         names = [tensor.name for tensor in inputs]
-        images = [name for name in names if name not in (_SCALE_FACTOR, _IM_SHAPE)]
+        images = [name for name in names if name not in _SIZES]
         if len(images) != 1:
             raise EngineError(f"of the inputs {names} it is not clear which is the picture")
         self._image = images[0]
-        self._wants = frozenset(names)
+        self._dtypes = {tensor.name: tensor.dtype for tensor in inputs}
         normalize = [step for step in spec.preprocess if isinstance(step, Normalize)]
         self._geometry = [step for step in spec.preprocess if not isinstance(step, Normalize)]
-        self._blob = _blob_params(normalize[0] if normalize else Normalize())
+        self._normalize = normalize[0] if normalize else Normalize()
+        self._blob = _blob_params(self._normalize)
 
     def __call__(self, picture: Picture) -> Dict[str, Array]:
-        """`picture` is BGR (H, W, 3); the picture input comes out float32 NCHW."""
+        """`picture` is BGR (H, W, 3); the picture input comes out float32 NCHW.
+
+        `scale_factor` [[y, x]] and `im_shape` [[h, w]] tell of the resized picture,
+        without what a pad adds to it; `im_size` [[h, w]] of the picture as it came.
+        """
         height, width = picture.shape[:2]
-        for step in self._geometry:
-            picture = _apply(step, picture)
-        feeds: Dict[str, Array] = {
-            self._image: cv2.dnn.blobFromImageWithParams(picture, self._blob)
+        placement = place(self._geometry, width, height)
+        told = {
+            "scale_factor": (placement.scale_y, placement.scale_x),
+            "im_shape": (placement.resized[1], placement.resized[0]),
+            "im_size": (height, width),
         }
-        new_height, new_width = picture.shape[:2]
-        if _SCALE_FACTOR in self._wants:
-            scale = [[new_height / height, new_width / width]]
-            feeds[_SCALE_FACTOR] = np.array(scale, np.float32)
-        if _IM_SHAPE in self._wants:
-            feeds[_IM_SHAPE] = np.array([[new_height, new_width]], np.float32)
+        feeds: Dict[str, Array] = {self._image: self._picture_input(picture)}
+        for name, dtype in self._dtypes.items():
+            if name != self._image:
+                feeds[name] = np.array([told[name]], dtype)
         return feeds
+
+    def _picture_input(self, picture: Picture) -> Array:
+        pixels: _Pixels = picture
+        exact = False
+        for step in self._geometry:
+            if isinstance(step, ToFloat):
+                exact = True
+            elif isinstance(step, Pad):  # the last of them
+                return self._padded(pixels, step)
+            elif isinstance(step, CenterCrop):
+                pixels = _crop(pixels, step)
+            else:
+                pixels = _resize(pixels, step, exact)
+        blob: Array = cv2.dnn.blobFromImageWithParams(pixels, self._blob)
+        return blob
+
+    def _padded(self, pixels: _Pixels, step: Pad) -> Array:
+        """Pads after normalising: a value that 8 bits cannot hold stays exact."""
+        height, width = pixels.shape[:2]
+        left, top = offset(step, (width, height))
+        norm = self._normalize
+        blob = np.empty((1, 3, step.height, step.width), np.float32)
+        for channel, (value, mean, std) in enumerate(zip(step.value, norm.mean, norm.std)):
+            blob[0, channel] = (value * norm.scale - mean) / std
+        blob[:, :, top : top + height, left : left + width] = cv2.dnn.blobFromImageWithParams(
+            pixels, self._blob
+        )
+        return blob
 
 
 def _blob_params(step: Normalize) -> cv2.dnn.Image2BlobParams:
@@ -71,27 +113,28 @@ def _blob_params(step: Normalize) -> cv2.dnn.Image2BlobParams:
     return params
 
 
-def _apply(step: AnyStep, picture: Picture) -> Picture:
-    if isinstance(step, Resize):
-        return _resize(picture, (step.width, step.height), step.interp)
-    if isinstance(step, ResizeShort):
-        height, width = picture.shape[:2]
-        ratio = step.size / min(height, width)
-        size = round(width * ratio), round(height * ratio)
-        if size[0] * size[1] > _MOST_PIXELS:
-            raise ImageTooLarge(f"the image is too narrow for this model: {width} x {height}")
-        return _resize(picture, size, step.interp)
-    if isinstance(step, CenterCrop):
-        height, width = picture.shape[:2]
-        top, left = (height - step.height) // 2, (width - step.width) // 2
-        if top < 0 or left < 0:
-            raise BadImage(f"the image is smaller than the model's {step.width} x {step.height}")
-        return picture[top : top + step.height, left : left + step.width]
-    raise TypeError(step)
+def _crop(pixels: _Pixels, step: CenterCrop) -> _Pixels:
+    height, width = pixels.shape[:2]
+    left, top = offset(step, (width, height))
+    return pixels[-top : step.height - top, -left : step.width - left]
 
 
-def _resize(picture: Picture, size: Tuple[int, int], interp: str) -> Picture:
-    if (picture.shape[1], picture.shape[0]) == size:
-        return picture
-    resized = cv2.resize(picture, size, interpolation=_INTERP[interp])
-    return resized.astype(np.uint8, copy=False)
+def _resize(pixels: _Pixels, step: Resizing, exact: bool) -> _Pixels:
+    """`exact`: the outcome is float32, whatever came in."""
+    if exact and pixels.dtype == np.uint8:
+        # One channel at a time: a photo of 48 megapixels as floats would take 576 MB.
+        channels = (cv2.extractChannel(pixels, index) for index in range(3))
+        return cv2.merge([_resampled(one.astype(np.float32), step) for one in channels])
+    return _resampled(pixels, step)
+
+
+def _resampled(pixels: _Pixels, step: Resizing) -> _Pixels:
+    height, width = pixels.shape[:2]
+    size, (x, y) = resized(step, (width, height))
+    if size == (width, height) and (x, y) == (1.0, 1.0):
+        return pixels
+    interp = _INTERP[step.interp]
+    at_ratio = isinstance(step, ResizeFit) and step.by == "factor"
+    if at_ratio and min(width * x, height * y) >= 1:  # else cv2 leaves nothing
+        return cv2.resize(pixels, None, fx=x, fy=y, interpolation=interp)
+    return cv2.resize(pixels, size, interpolation=interp)

@@ -6,11 +6,13 @@ import math
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.results import BBox, Result
 from edged.worker.fonts import Mask, caption, ink
+from edged.worker.overlay import draw_mask
 from edged.worker.panel import draw_panel
 from edged.worker.style import (
     Color,
@@ -24,6 +26,8 @@ from edged.worker.style import (
 
 _JPEG_QUALITY = 85
 _STEPS_DOWN = 6  # places tried inside a box in a crowd
+_TEXT_TO_LINE = 0.55  # height of what was read to that of the line it was read from
+_SMALLEST_TEXT = 13
 
 
 class Corners(NamedTuple):
@@ -51,6 +55,8 @@ def draw(picture: Picture, results: Sequence[Result], task: str) -> None:
     surest_first = sorted(results, key=lambda result: result.score, reverse=True)
     if task == "classification":
         draw_panel(picture, surest_first, sizes)
+    elif task == "ocr":
+        _draw_text(picture, results, sizes)
     else:
         _draw_boxes(picture, surest_first, sizes)
 
@@ -70,11 +76,36 @@ def _draw_boxes(picture: Picture, results: Sequence[Result], sizes: Sizes) -> No
         for corners in [_corners(result.location, width, height, sizes.line)]
         if corners is not None
     ]
-    for result, box in reversed(seen):
-        color = class_color(result.index)
-        cv2.rectangle(picture, (box.x1, box.y1), (box.x2, box.y2), color, sizes.line)
-    tags = _tags(seen, width, height, sizes)
-    for tag in reversed(tags):  # over all the lines, the surest over the others
+    for place, (result, box) in reversed(list(enumerate(seen))):
+        top = draw_mask(picture, result, sizes)
+        if top is None:
+            color = class_color(result.index)
+            cv2.rectangle(picture, (box.x1, box.y1), (box.x2, box.y2), color, sizes.line)
+        else:  # the corner of its box may be far from what it is
+            seen[place] = result, box._replace(x1=top[0], y1=top[1])
+    _paint(picture, _tags(seen, width, height, sizes))
+
+
+def _draw_text(picture: Picture, lines: Sequence[Result], sizes: Sizes) -> None:
+    """The quad of each line, in a colour of its own, and what was read beside it."""
+    height, width = picture.shape[:2]
+    seen = []
+    for number, line in enumerate(lines):
+        box = _corners(line.location, width, height, sizes.line)
+        if box is None:
+            continue
+        seen.append((msgspec.structs.replace(line, index=number), box))
+        quad = np.array(line.extended["quad"], np.int32)
+        cv2.polylines(picture, [quad], True, class_color(number), sizes.line, cv2.LINE_AA)
+    # On a printed page, tags as large as the lines would hide them all.
+    middle = np.median([box.y2 - box.y1 for _, box in seen] or [0])
+    text = min(sizes.text, max(round(_TEXT_TO_LINE * float(middle)), _SMALLEST_TEXT))
+    small = Sizes(sizes.line, text, max(text // 5, 2))
+    _paint(picture, _tags(seen, width, height, small, cover_boxes=False))
+
+
+def _paint(picture: Picture, tags: Sequence[Tag]) -> None:
+    for tag in reversed(tags):  # over all the lines, the first over the others
         rows, columns = tag.mask.shape
         painted = cv2.applyColorMap(tag.mask, ramp(tag.color))
         picture[tag.y : tag.y + rows, tag.x : tag.x + columns] = painted
@@ -98,11 +129,21 @@ def _corners(box: BBox, width: int, height: int, line: int) -> Optional[Corners]
 
 
 def _tags(
-    seen: Sequence[Tuple[Result, Corners]], width: int, height: int, sizes: Sizes
+    seen: Sequence[Tuple[Result, Corners]],
+    width: int,
+    height: int,
+    sizes: Sizes,
+    cover_boxes: bool = True,
 ) -> List[Tag]:
-    """A tag for each result that has room for one. The first choose their place first."""
+    """A tag for each result that has room for one. The first choose their place first.
+
+    Unless they may `cover_boxes`, they stand beside them as long as there is room.
+    """
     cell = max(sizes.text // 4, 1)
     taken = np.zeros((height // cell + 2, width // cell + 2), np.bool_)
+    choose = _places if cover_boxes else _places_beside
+    for _, box in () if cover_boxes else seen:
+        _cells(taken, box.x1, box.y1, box.x2 - box.x1, box.y2 - box.y1, cell)[:] = True
     tags: List[Tag] = []
     for result, box in seen:
         # A long label is shortened rather than drawn across the picture.
@@ -111,7 +152,7 @@ def _tags(
         if mask is None or mask.shape[0] > height:
             continue
         columns = mask.shape[1]
-        places = _places(box, columns, sizes, width, height)
+        places = choose(box, columns, sizes, width, height)
         free = (
             (x, y) for x, y in places if not _cells(taken, x, y, columns, sizes.text, cell).any()
         )
@@ -144,6 +185,22 @@ def _places(
     down = [(left, y) for y in range(top + rows, bottom - rows, rows)[:_STEPS_DOWN]]
     wanted = outside[:1] + inside[:1] + outside[1:] + inside[1:] + down
     fits = [(x, y) for x, y in wanted if 0 <= y <= height - rows] or [(left, top)]
+    return [(min(max(x, 0), width - columns), min(max(y, 0), height - rows)) for x, y in fits]
+
+
+def _places_beside(
+    box: Corners, columns: int, sizes: Sizes, width: int, height: int
+) -> List[Tuple[int, int]]:
+    """As _places, but none of them on the box."""
+    rows, gap = sizes.text, sizes.line + 1
+    above, below = box.y1 - gap - rows, box.y2 + gap
+    middle = (box.y1 + box.y2 - rows) // 2
+    left, right = box.x1 - gap - columns, box.x2 + gap
+    wanted = [(box.x1, above), (box.x1, below), (right, middle), (left, middle)]
+    wanted += [(box.x2 - columns, above), (box.x2 - columns, below)]
+    fits = [(x, y) for x, y in wanted if 0 <= x <= width - columns and 0 <= y <= height - rows] or [
+        (box.x1, above)
+    ]
     return [(min(max(x, 0), width - columns), min(max(y, 0), height - rows)) for x, y in fits]
 
 

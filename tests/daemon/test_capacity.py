@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Optional
 
+import msgspec
 import pytest
 
 from edged.daemon.capacity import Machine, Share, share_of, this_machine
-from edged.registry.spec import ModelFiles, ModelSpec
+from edged.registry.spec import ModelFiles, ModelSpec, Reading
 
 GB = 1 << 30
 
@@ -93,6 +94,19 @@ def test_paddle_inference_weighs_more(tmp_path: Path) -> None:
     assert lite.instances == 8
     assert 1 < paddle.instances <= 8
     assert share_of(small, "paddle", 3, board).instances < 4
+
+
+def test_text_takes_more_than_its_files_say(tmp_path: Path) -> None:
+    """All three networks count, and what a large page takes beside them."""
+    for name in ("rec", "cls"):
+        (tmp_path / name).write_bytes(bytes(4 << 20))
+    rec, cls = (ModelFiles("nb", str(tmp_path / name)) for name in ("rec", "cls"))
+    found = spec_of(tmp_path)
+    text = msgspec.structs.replace(found, task="ocr", reading=Reading(rec, ("a",), cls))
+    board = x86(4, 2 * GB)
+    assert share_of(found, "paddlelite", 1, board).instances == 4
+    assert share_of(text, "paddlelite", 1, board).instances == 2
+    assert share_of(text, "paddle", 1, Machine(4, GB, arm=True)).instances == 1
 
 
 def test_what_the_model_says_is_done(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List
 
 import pytest
 
+from edged.worker.rle import decode
 from tests.daemon.contract import (
     BASE64,
     BINARY,
@@ -24,9 +25,10 @@ from tests.daemon.contract import (
 )
 from tests.support import Answer, RunningDaemon
 
-DETECTOR, CLASSIFIER = 10, 11
+DETECTOR, CLASSIFIER, SEGMENTER = 10, 11, 12
 DETECTION_PHOTOS = ["dog_bike_car.jpg", "bus.jpg", "coco_000000014439.jpg"]
 CLASSIFICATION_PHOTOS = ["tabby_cat.jpg", "dog_bike_car.jpg"]
+SEGMENTATION_PHOTOS = ["human_lite_demo.jpg", "bus.jpg"]
 
 Post = Callable[[RunningDaemon, int, bytes], Answer]
 
@@ -90,6 +92,21 @@ def test_squeezenet(
 ) -> None:
     image = (fixtures / "photos" / photo).read_bytes()
     assert_classes(results(post(daemon, CLASSIFIER, image)), golden, photo)
+
+
+@pytest.mark.parametrize("photo", SEGMENTATION_PHOTOS)
+@pytest.mark.parametrize("post", POSTS.values(), ids=POSTS)
+def test_pphumanseg(
+    daemon: RunningDaemon, fixtures: Path, golden: Dict[str, Any], post: Post, photo: str
+) -> None:
+    image = (fixtures / "photos" / photo).read_bytes()
+    (person,) = results(post(daemon, SEGMENTER, image))
+    assert person["index"] == 1
+    mask = person["extended"]["mask"]
+    decoded = decode(mask["counts"], *mask["size"])
+    assert decoded.sum() == person["extended"]["area"]
+    expected = golden[f"pphumanseg_lite_192/{photo}"]["person_fraction"]
+    assert decoded.mean() == pytest.approx(expected, abs=0.003)
 
 
 @pytest.mark.parametrize("path", [MULTIPART, V1_MULTIPART])

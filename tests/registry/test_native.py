@@ -168,7 +168,7 @@ def test_steps_that_are_refused(folder: Path, steps: Any, reason: str) -> None:
         ("mid", True),
         ("mid", 2**53),
         ("name", 10),
-        ("task", "segmentation"),
+        ("task", "pose"),
         ("task", ...),
         ("model", ...),
         ("model", 1),

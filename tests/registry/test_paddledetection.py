@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.registry.registry import Entry, look
-from edged.registry.spec import ModelFiles, ModelSpec, Normalize, Resize
+from edged.registry.spec import (
+    Boxes,
+    ModelFiles,
+    ModelSpec,
+    Normalize,
+    Pad,
+    Resize,
+    ResizeFit,
+    ResizeInside,
+    ToFloat,
+)
 
 RESIZE: Dict[str, Any] = {
     "type": "Resize",
@@ -164,6 +174,7 @@ def test_other_names_of_the_network(tmp_path: Path, names: Tuple[str, str]) -> N
         (["model.pdmodel"], "model.pdiparams"),
         (["model.pdiparams"], "model.pdmodel"),
         (["__model__"], "__params__"),
+        (["__params__"], "__model__"),
         (["inference.pdmodel"], "inference.pdiparams"),
     ],
 )
@@ -181,12 +192,18 @@ def test_newer_exports_have_inference_yml(tmp_path: Path) -> None:
     assert served(tmp_path).input_size == (416, 320)
 
 
-def test_a_pir_export_is_refused_by_its_own_reason(tmp_path: Path) -> None:
+def test_a_pir_export_is_left_to_the_engines(tmp_path: Path) -> None:
     write(tmp_path, "inference.yml")
     (tmp_path / "inference.json").touch()
+    assert look(tmp_path).reason == "inference.pdiparams is missing"
     (tmp_path / "inference.pdiparams").touch()
-    reason = look(tmp_path).reason
-    assert reason == "inference.pdmodel is missing, and Paddle Lite cannot run inference.json (PIR)"
+    assert served(tmp_path).files.model == str(tmp_path / "inference.json")
+
+
+def test_a_network_converted_for_a_board(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "model.nb").touch()
+    assert served(tmp_path).files == ModelFiles("nb", str(tmp_path / "model.nb"))
 
 
 def test_an_inference_yml_of_another_suite_is_not_recognised(tmp_path: Path) -> None:
@@ -197,21 +214,15 @@ def test_an_inference_yml_of_another_suite_is_not_recognised(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
-        ([{"type": "LetterBoxResize"}], "preprocess step LetterBoxResize is not supported yet"),
-        ([RESIZE, {"type": "PadStride"}], "preprocess step PadStride is not supported yet"),
-        ([{"type": "Normalize"}], "preprocess step Normalize is not supported yet"),
-        (
-            [{**RESIZE, "keep_ratio": True}],
-            "preprocess step Resize with keep_ratio is not supported yet",
-        ),
-        (
-            [{"type": "Resize", "target_size": [1, 1]}],
-            "preprocess step Resize with keep_ratio is not supported yet",
-        ),
-        (
-            [RESIZE, {"type": "Permute", "to_bgr": True}],
-            "preprocess step Permute with to_bgr is not supported yet",
-        ),
+        ([{"type": "Warp"}], "preprocess step Warp is not supported"),
+        ([RESIZE, {"type": "PadStride", "stride": "x"}], "PadStride, stride"),
+        ([{"type": "PadStride", "stride": 32}], "nothing limits it"),
+        ([RESIZE, {"type": "Pad", "size": [100, 416]}], "pad to 416 x 100 is smaller"),
+        ([RESIZE, {"type": "Pad", "size": [999, 9999]}], "pad to 9999 pixels"),
+        ([{"type": "Pad", "size": 640}, RESIZE], "padded before resize"),
+        ([RESIZE, NORMALIZE, NORMALIZE], "twice"),
+        ([{"type": "Resize", "target_size": 9, "use_cv2": False}], "Pillow"),
+        ([{"type": "Resize", "target_size": [0, 9]}], "resize_fit to 0 pixels"),
         ([{"target_size": [1, 1]}], "infer_cfg.yml: a preprocess step has no type"),
         ([{"type": ["Resize"]}], "infer_cfg.yml: a preprocess step has no type"),
         ([{**RESIZE, "interp": 5}], "interp 5"),
@@ -224,7 +235,6 @@ def test_an_inference_yml_of_another_suite_is_not_recognised(tmp_path: Path) -> 
         ([RESIZE, {**NORMALIZE, "std": [0, 1, 1]}], "std must not be 0"),
         ([RESIZE, {**NORMALIZE, "mean": [1]}], "NormalizeImage, mean"),
         ([RESIZE, {**NORMALIZE, "norm_type": "max"}], "norm_type"),
-        ([NORMALIZE, RESIZE], "normalize must be the last step"),
         ([NORMALIZE], "not fixed"),
         ([], "not fixed"),
         (["Resize"], "Preprocess[0]"),
@@ -262,13 +272,134 @@ def test_a_long_operator_name_is_cut(folder: Path) -> None:
     assert len(refused(folder, Preprocess=[{"type": "x" * 4000}])) <= 301
 
 
+MEAN, STD = (0.5, 0.4, 0.3), (0.1, 0.2, 0.3)
+NORM = Normalize(scale=1 / 255, mean=MEAN, std=STD)
+# What becomes 0 for the network.
+ZERO: Any = pytest.approx((0.5 * 255, 0.4 * 255, 0.3 * 255))
+KEEP = {"type": "Resize", "target_size": [800, 1333], "keep_ratio": True, "interp": 1}
+
+
+def test_in_proportion_with_padding_to_a_stride(folder: Path) -> None:
+    fit, pad, norm = step(folder, KEEP, NORMALIZE, PERMUTE, {"type": "PadStride", "stride": 32})
+    assert fit == ResizeFit(short=800, long=1333, interp="linear", by="factor")
+    assert (pad.width, pad.height, pad.value, pad.align) == (1344, 1344, ZERO, "start")
+    assert norm == NORM
+
+
+def test_in_proportion_without_padding_has_room_for_wide_and_tall(folder: Path) -> None:
+    _, pad, _ = step(folder, {**KEEP, "target_size": [1333, 800]}, NORMALIZE)
+    assert (pad.width, pad.height, pad.value) == (1333, 1333, ZERO)
+
+
+def test_the_default_of_keep_ratio_is_true(folder: Path) -> None:
+    assert step(folder, {"type": "Resize", "target_size": [320, 320]}) == (
+        ResizeFit(320, 320),
+        Pad(320, 320),
+    )
+
+
+def test_pad_is_in_the_units_of_where_it_stands(folder: Path) -> None:
+    pad = {"type": "Pad", "size": [640, 704]}
+    square = {**KEEP, "target_size": 640}
+    assert step(folder, square, pad) == (ResizeFit(640, 640), Pad(704, 640, (114, 114, 114)))
+    fill = {**pad, "fill_value": [1, 2, 3]}
+    assert step(folder, square, fill, NORMALIZE)[1] == Pad(704, 640, (1, 2, 3))
+    assert step(folder, square, NORMALIZE, fill)[1].value == pytest.approx(
+        (0.6 * 255, 0.8 * 255, 1.2 * 255)
+    )
+
+
+def test_a_stretched_picture_is_padded_to_the_next_multiple(folder: Path) -> None:
+    _, pad, _ = step(folder, RESIZE, NORMALIZE, {"type": "PadStride", "stride": 50})
+    assert (pad.width, pad.height) == (450, 350)
+    assert len(step(folder, RESIZE, {"type": "PadStride", "stride": 0})) == 1
+
+
+def test_a_letter_box(folder: Path) -> None:
+    assert step(folder, {"type": "LetterBoxResize", "target_size": [608, 1088]}, NORMALIZE) == (
+        ResizeInside(width=1088, height=608, interp="area"),
+        Pad(1088, 608, (128, 128, 128), "center"),
+        NORM,
+    )
+
+
+def test_normalising_before_resizing_is_the_same_on_floats(folder: Path) -> None:
+    assert step(folder, NORMALIZE, RESIZE) == (ToFloat(), Resize(416, 320, "cubic"), NORM)
+
+
+def test_bgr_keeps_each_channels_own_mean(folder: Path) -> None:
+    to_bgr = {"type": "Permute", "to_bgr": True}
+    bgr = Normalize("BGR", 1 / 255, MEAN[::-1], STD[::-1])
+    assert step(folder, RESIZE, NORMALIZE, to_bgr)[-1] == bgr
+    assert step(folder, RESIZE, to_bgr, NORMALIZE)[-1] == Normalize("BGR", 1 / 255, MEAN, STD)
+    assert step(folder, RESIZE, to_bgr)[-1] == Normalize("BGR")
+
+
+OLD = {"type": "Normalize", "mean": [0.5, 0.4, 0.3], "std": [0.1, 0.2, 0.3], "is_scale": True}
+OLD_RESIZE = {"type": "Resize", "interp": 2, "max_size": 0, "target_size": 608, "use_cv2": True}
+
+
+def test_an_old_yolo(folder: Path) -> None:
+    to_chw = {"type": "Permute", "to_bgr": False, "channel_first": True}
+    write(folder, arch="YOLO", Preprocess=[OLD_RESIZE, OLD, to_chw], with_background=False)
+    spec = served(folder)
+    assert spec.preprocess == (Resize(608, 608, "cubic"), NORM)
+    assert spec.boxes == Boxes()
+
+
+def test_an_old_retinanet(folder: Path) -> None:
+    resize = {**OLD_RESIZE, "max_size": 1333, "target_size": 800, "image_shape": [3, 1333, 1333]}
+    write(folder, arch="RetinaNet", Preprocess=[OLD, resize, PERMUTE])
+    steps: Any = served(folder).preprocess
+    first, fit, pad, norm = steps
+    assert (first, fit, norm) == (ToFloat(), ResizeFit(800, 1333, "cubic"), NORM)
+    assert (pad.width, pad.height, pad.value) == (1333, 1333, ZERO)
+
+
+@pytest.mark.parametrize(
+    "labels", [["background", "cat", "dog"], ["cat", "dog", "background"], ["cat", "dog"]]
+)
+def test_an_old_ssd_counts_the_background(folder: Path, labels: List[str]) -> None:
+    write(
+        folder,
+        arch="SSD",
+        Preprocess=[OLD_RESIZE, OLD, PERMUTE],
+        with_background=True,
+        label_list=labels,
+    )
+    spec = served(folder)
+    assert spec.labels == ("background", "cat", "dog")
+    assert spec.boxes == Boxes(normed=True, background=True)
+
+
+def test_a_newer_ssd_answers_pixels(folder: Path) -> None:
+    write(folder, arch="SSD")
+    assert served(folder).boxes == Boxes()
+
+
+def test_what_a_network_without_post_processing_needs(folder: Path) -> None:
+    write(folder, NMS={"name": "MultiClassNMS", "nms_threshold": 0.6}, fpn_stride=[8, 16])
+    assert served(folder).boxes == Boxes(nms_threshold=0.6, strides=(8, 16))
+    assert "nms_threshold" in refused(folder, NMS={"nms_threshold": 7})
+    assert "fpn_stride" in refused(folder, fpn_stride=[0])
+
+
+def test_key_points_are_refused(folder: Path) -> None:
+    assert "key points" in refused(folder, arch="HRNet")
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
 STEP = st.fixed_dictionaries(
-    {"type": st.sampled_from(["Resize", "NormalizeImage", "Permute"]) | VALUES},
+    {
+        "type": st.sampled_from(
+            ["Resize", "NormalizeImage", "Permute", "Pad", "PadStride", "LetterBoxResize"]
+        )
+        | VALUES
+    },
     optional={
         key: VALUES | st.just(value)
-        for key, value in {**RESIZE, **NORMALIZE}.items()
+        for key, value in {**RESIZE, **NORMALIZE, "size": 640, "stride": 32}.items()
         if key != "type"
     },
 )

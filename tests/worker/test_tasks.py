@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from edged.errors import BadOutput
 from edged.registry.spec import ModelFiles, ModelSpec, Task
 from edged.results import BBox, Result
-from edged.worker.tasks import TASKS
+from edged.worker.tasks import classification, detection
 
 WIDTH, HEIGHT = 200, 100
 
@@ -36,12 +36,12 @@ def spec(task: Task, threshold: float = 0.5, labels: Sequence[str] = ("a", "b", 
 
 def detect(*outputs: Any, threshold: float = 0.5) -> List[Result]:
     given_as = [np.asarray(output) for output in outputs]
-    return TASKS["detection"](given_as, spec("detection", threshold), WIDTH, HEIGHT, 5)
+    return detection.results(given_as, spec("detection", threshold), WIDTH, HEIGHT, 5)
 
 
 def classify(output: Any, top: int = 5) -> List[Result]:
     scores = np.asarray(output, np.float32)
-    return TASKS["classification"]([scores], spec("classification"), WIDTH, HEIGHT, top)
+    return classification.results([scores], spec("classification"), WIDTH, HEIGHT, top)
 
 
 # -- detection

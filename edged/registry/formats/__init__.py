@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, Tuple
 
-from edged.registry.formats import native, paddledetection
+from edged.registry.formats import (
+    easyedge,
+    edgeboard,
+    native,
+    paddleclas,
+    paddledetection,
+    paddleocr,
+    paddleseg,
+    paddlex,
+)
 from edged.registry.formats.description import Description
 
 
@@ -21,7 +30,13 @@ class Format(Protocol):
 
 
 FORMATS: Tuple[Format, ...] = (
+    paddleocr,
     native,
+    edgeboard,
+    easyedge,
+    paddlex,
     paddledetection,
+    paddleseg,
+    paddleclas,
 )
 """In the order in which they are asked; the first that recognises a folder reads it."""

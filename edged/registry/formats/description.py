@@ -10,13 +10,19 @@ import msgspec
 from edged.errors import ModelFolderError
 from edged.registry.spec import (
     AnyStep,
+    Boxes,
     CenterCrop,
+    Classes,
     EngineChoice,
     ModelFiles,
     Normalize,
-    Resize,
+    Pad,
+    Reading,
+    ResizeFit,
+    ResizeInside,
     ResizeShort,
     Task,
+    ToFloat,
 )
 
 _MAX_SIDE = 4096
@@ -28,41 +34,52 @@ class Description(msgspec.Struct, frozen=True):
 
     task: Task
     files: ModelFiles
-    preprocess: Tuple[AnyStep, ...]
+    preprocess: Tuple[AnyStep, ...] = ()
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
+    boxes: Boxes = Boxes()
+    classes: Classes = Classes()
     engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
+    reading: Optional[Reading] = None
 
 
 def input_size(steps: Sequence[AnyStep]) -> _Size:
     """(width, height) that come out of `steps`, which must be sound and fix them."""
     size: Optional[_Size] = None
     at_least: Optional[_Size] = None
-    for position, step in enumerate(steps, 1):
+    for position, step in enumerate(steps):
         if isinstance(step, Normalize):
-            if position != len(steps):
-                raise ModelFolderError("normalize must be the last step, and the only one")
-            _check_normalize(step)
+            _check_normalize(step, steps[position + 1 :])
+        elif isinstance(step, ToFloat):
+            continue
         elif isinstance(step, ResizeShort):
             _check_side("resize_short", step.size)
             size, at_least = None, (step.size, step.size)
+        elif isinstance(step, ResizeFit):
+            _check_fit(step)
+            size, at_least = None, (1, 1)
+        elif isinstance(step, ResizeInside):
+            _check_side(_op(step), step.width, step.height)
+            size, at_least = None, (1, 1)
         else:
-            _check_side("resize" if isinstance(step, Resize) else "center_crop", *_of(step))
+            _check_side(_op(step), step.width, step.height)
             if isinstance(step, CenterCrop) and at_least is not None:
                 _check_crop(step, at_least)
-            size = at_least = _of(step)
+            if isinstance(step, Pad):
+                _check_pad(step, size, steps[position + 1 :])
+            size = at_least = step.width, step.height
     if size is None:
         raise ModelFolderError(
-            "the size after preprocessing is not fixed: a resize or a center_crop must set it"
+            "the size after preprocessing is not fixed:"
+            " a resize, a center_crop or a pad must set it"
         )
     return size
 
 
-def _of(step: AnyStep) -> _Size:
-    assert isinstance(step, (Resize, CenterCrop))
-    return step.width, step.height
+def _op(step: AnyStep) -> str:
+    return str(step.__struct_config__.tag)
 
 
 def _check_side(op: str, *sides: int) -> None:
@@ -79,8 +96,27 @@ def _check_crop(step: CenterCrop, at_least: _Size) -> None:
         )
 
 
-def _check_normalize(step: Normalize) -> None:
+def _check_fit(step: ResizeFit) -> None:
+    _check_side("resize_fit", step.short, step.long)
+    if step.short > step.long:
+        raise ModelFolderError(f"resize_fit: short {step.short} is more than long {step.long}")
+
+
+def _check_pad(step: Pad, size: Optional[_Size], rest: Sequence[AnyStep]) -> None:
+    if any(not isinstance(later, Normalize) for later in rest):
+        raise ModelFolderError("pad must be the last step before normalize")
+    if not all(map(math.isfinite, step.value)):
+        raise ModelFolderError("pad: value must be finite numbers")
+    if size is not None and (step.width < size[0] or step.height < size[1]):
+        raise ModelFolderError(
+            f"pad to {step.width} x {step.height} is smaller than the picture before it"
+        )
+
+
+def _check_normalize(step: Normalize, rest: Sequence[AnyStep]) -> None:
     """The worker divides by `scale` and by `std`."""
+    if rest:
+        raise ModelFolderError("normalize must be the last step, and the only one")
     if not (math.isfinite(step.scale) and step.scale > 0):
         raise ModelFolderError("normalize: scale must be a number above 0")
     if 0 in step.std:

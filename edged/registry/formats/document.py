@@ -1,4 +1,4 @@
-"""YAML from untrusted folders, and its conversion to typed values."""
+"""YAML and JSON from untrusted folders, and their conversion to typed values."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from edged.registry.files import read_inside
 _LIMIT = 1 << 20
 _MAX_DEPTH = 20
 _MAX_SCALAR = 4096  # an int of more digits costs quadratic time
+_BOM = b"\xef\xbb\xbf"
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
 
 T = TypeVar("T")
@@ -73,6 +74,34 @@ def read_yaml(folder: Path, name: str) -> Dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelFolderError(f"{name} does not hold keys and values")
     return value
+
+
+def read_json(folder: Path, name: str) -> Dict[str, Any]:
+    """The object in file `name`."""
+    data = read_inside(folder, name, _LIMIT)
+    try:
+        value = msgspec.json.decode(data[len(_BOM) :] if data.startswith(_BOM) else data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ModelFolderError(f"{name}: not usable JSON, {error}") from None
+    except RecursionError:
+        raise ModelFolderError(f"{name}: it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ModelFolderError(f"{name} does not hold keys and values")
+    _refuse_large_numbers(value, name)
+    return value
+
+
+def _refuse_large_numbers(value: Any, name: str) -> None:
+    """As `construct_small_int`; no recursion, for the depth is another's choice."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, int) and not -(2**63) <= one < 2**63:
+            raise ModelFolderError(f"{name}: a number is too large")
 
 
 def _refuse_bombs(text: str, name: str) -> None:

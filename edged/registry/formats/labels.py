@@ -10,15 +10,16 @@ from edged.errors import ModelFolderError
 from edged.registry.files import read_inside
 
 _LIMIT = 1 << 20
-_NUMBERED = re.compile(r"([0-9]{1,9})\s+(.*)")
+_NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*:|\s)\s*(.*)")
 
 
 def read_labels(folder: Path, name: str) -> Tuple[str, ...]:
     """Empty lines count inside the file, not at its end.
 
-    `281 tabby, tabby cat` is `tabby, tabby cat` when every line begins with its own number.
+    `281 tabby, tabby cat` or `281:tabby, tabby cat` is `tabby, tabby cat` when every line
+    begins with a number of its own, from 0 on; their order does not matter then.
     """
-    text = _decode(read_inside(folder, name, _LIMIT), name)
+    text = decode(read_inside(folder, name, _LIMIT), name)
     # Not splitlines(): it breaks lines at characters that may stand in a label.
     lines = [line.strip() for line in text.split("\n")]
     while lines and not lines[-1]:
@@ -26,7 +27,8 @@ def read_labels(folder: Path, name: str) -> Tuple[str, ...]:
     return tuple(_without_numbers(lines))
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
+    """The text of the file `name`, whichever of two encodings it is in."""
     for encoding in ("utf-8-sig", "gb18030"):  # Chinese exporters on Windows write GBK
         try:
             text = data.decode(encoding)
@@ -38,10 +40,11 @@ def _decode(data: bytes, name: str) -> str:
 
 
 def _without_numbers(lines: List[str]) -> List[str]:
-    labels = []
-    for index, line in enumerate(lines):
+    labels = {}
+    for line in lines:
         match = _NUMBERED.fullmatch(line)
-        if match is None or int(match[1]) != index:
+        if match is None:
             return lines
-        labels.append(match[2])
-    return labels
+        labels[int(match[1])] = match[2]
+    numbers = range(len(lines))
+    return [labels[number] for number in numbers] if labels.keys() == set(numbers) else lines

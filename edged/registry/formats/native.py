@@ -1,13 +1,14 @@
 """`model.yaml`: a whole description, or changes to what an exporter says.
 
-With any of the keys of `_Native` it is whole; else it only overrides.
+With any of the keys of `_Native` it is whole, with `task: ocr` it says where the networks
+of an OCR model are; else it only overrides.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import List, Literal, Optional, Tuple, Union
+from typing import Any, List, Literal, Mapping, Optional, Tuple, Type, Union
 
 import msgspec
 from typing_extensions import Annotated
@@ -17,7 +18,7 @@ from edged.registry.files import exists, file_inside, inside
 from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
-from edged.registry.spec import AnyStep, EngineChoice, ModelFiles
+from edged.registry.spec import AnyStep, Boxes, Classes, EngineChoice, ModelFiles
 
 EXPORTER = "native"
 
@@ -34,7 +35,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     name: Optional[str] = None
 
 
-class _Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Union[List[str], str, None] = None
     threshold: Optional[Annotated[float, msgspec.Meta(ge=0, le=1)]] = None
     engine: Optional[EngineChoice] = None
@@ -42,20 +43,43 @@ class _Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True
     threads: Optional[_Count] = None
 
 
-class _Native(_Overrides, frozen=True, kw_only=True):
-    task: Literal["detection", "classification"]
+class _Native(Overrides, frozen=True, kw_only=True):
+    task: Literal["detection", "classification", "segmentation"]
     model: str
     params: Optional[str] = None
     preprocess: List[AnyStep]
+    boxes: Boxes = Boxes()
+    classes: Classes = Classes()
 
 
-_NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(_Overrides.__struct_fields__)
+class Ocr(Overrides, frozen=True, kw_only=True):
+    """The networks' folders, relative to that of the file; `dictionary` is a file of letters."""
+
+    task: Literal["ocr"]
+    det: str = "det"
+    rec: str = "rec"
+    cls: Optional[str] = None
+    dictionary: Optional[str] = None
+    languages: Optional[List[str]] = None
+    line_height: Optional[Annotated[int, msgspec.Meta(ge=8, le=256)]] = None
+
+
+_NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(Overrides.__struct_fields__)
 
 
 def identity(folder: Path) -> Identity:
     if not exists(folder, FILE):
         return Identity()
     return convert(read_yaml(folder, FILE), Identity, FILE)
+
+
+def is_ocr(folder: Path) -> bool:
+    """Whether the file names the networks of an OCR model; paddleocr.py reads those."""
+    return exists(folder, FILE) and read_yaml(folder, FILE).get("task") == "ocr"
+
+
+def read_ocr(folder: Path) -> Ocr:
+    return convert(read_yaml(folder, FILE), Ocr, FILE)
 
 
 def recognise(folder: Path) -> bool:
@@ -68,6 +92,8 @@ def read(folder: Path) -> Description:
         task=native.task,
         files=_files(folder, native.model, native.params),
         preprocess=tuple(native.preprocess),
+        boxes=native.boxes,
+        classes=native.classes,
     )
 
 
@@ -75,8 +101,8 @@ def override(folder: Path, description: Description) -> Description:
     """`description` with what `model.yaml`, if there is one, says otherwise."""
     if not exists(folder, FILE):
         return description
-    kind = _Native if recognise(folder) else _Overrides
-    changes = convert(read_yaml(folder, FILE), kind, FILE)
+    document = read_yaml(folder, FILE)
+    changes: Overrides = convert(document, _schema(document), FILE)
     labels = description.labels if changes.labels is None else _labels(folder, changes.labels)
     threshold = description.threshold if changes.threshold is None else changes.threshold
     return msgspec.structs.replace(
@@ -87,6 +113,12 @@ def override(folder: Path, description: Description) -> Description:
         instances=changes.instances,
         threads=changes.threads,
     )
+
+
+def _schema(document: Mapping[str, Any]) -> Type[Overrides]:
+    if document.get("task") == "ocr":
+        return Ocr
+    return Overrides if _NATIVE_KEYS.isdisjoint(document) else _Native
 
 
 def _labels(folder: Path, labels: Union[List[str], str]) -> Tuple[str, ...]:

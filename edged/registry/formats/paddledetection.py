@@ -8,34 +8,64 @@ from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple,
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists, file_inside
+from edged.registry.files import exists
 from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
-from edged.registry.spec import AnyStep, Channels, Interp, ModelFiles, Normalize, Resize
+from edged.registry.formats.networks import STEMS, find_network
+from edged.registry.formats.steps import StepList
+from edged.registry.spec import (
+    AnyStep,
+    Boxes,
+    Channels,
+    Interp,
+    Pad,
+    Resize,
+    ResizeFit,
+    ResizeInside,
+)
 
 EXPORTER = "PaddleDetection"
 
 _CONFIG, _NEW_CONFIG = "infer_cfg.yml", "inference.yml"
-_NETWORKS = (
-    ("model.pdmodel", "model.pdiparams"),
-    ("inference.pdmodel", "inference.pdiparams"),
-    ("__model__", "__params__"),
-)
 _INTERPS: Tuple[Interp, ...] = ("nearest", "linear", "cubic", "area", "lanczos")  # cv2's codes
+
+_KEYPOINTS = ("HRNet", "HigherHRNet", "TinyPose3DHRNet", "METRO_Body", "PETR")
+# Of the exports of PaddleDetection 0.x, by `arch`:
+_SHORT_AND_LONG = ("RCNN", "RetinaNet")  # resized in proportion
+_NORMED = ("SSD", "Face")  # boxes in parts of the picture
+_BACKGROUND = "background"
+
+_Size = Union[int, Tuple[int, int]]
+
+
+class _NMS(msgspec.Struct):
+    nms_threshold: float = Boxes().nms_threshold
 
 
 class _Config(msgspec.Struct):
     Preprocess: List[Dict[str, Any]]
     draw_threshold: float = 0.5
     label_list: List[Union[str, int]] = []
+    arch: str = ""
+    with_background: bool = False
+    NMS: Optional[_NMS] = None
+    fpn_stride: Optional[List[int]] = None
 
 
 class _Resize(msgspec.Struct):
     """Defaults, here and below, are PaddleDetection's own."""
 
-    target_size: Union[int, Tuple[int, int]]
+    target_size: _Size
     keep_ratio: bool = True
     interp: int = 1
+
+
+class _OldResize(msgspec.Struct):
+    target_size: int
+    max_size: int = 0
+    image_shape: Optional[List[int]] = None
+    interp: int = 1
+    use_cv2: bool = True
 
 
 class _NormalizeImage(msgspec.Struct):
@@ -47,6 +77,19 @@ class _NormalizeImage(msgspec.Struct):
 
 class _Permute(msgspec.Struct):
     to_bgr: bool = False
+
+
+class _PadStride(msgspec.Struct):
+    stride: int = 0
+
+
+class _Pad(msgspec.Struct):
+    size: _Size
+    fill_value: Union[float, Channels] = 114.0
+
+
+class _LetterBox(msgspec.Struct):
+    target_size: _Size
 
 
 def recognise(folder: Path) -> bool:
@@ -61,68 +104,134 @@ def read(folder: Path) -> Description:
     config = convert(read_yaml(folder, name), _Config, name)
     if not 0 <= config.draw_threshold <= 1:
         raise ModelFolderError(f"{name}: draw_threshold must be 0 to 1")
+    if config.arch in _KEYPOINTS:
+        raise ModelFolderError(f"{config.arch} answers key points, which are not served")
     return Description(
         task="detection",
-        files=_files(folder, name),
-        preprocess=tuple(_steps(config.Preprocess, name)),
-        labels=tuple(str(label) for label in config.label_list),
+        files=find_network(folder, STEMS if name == _CONFIG else STEMS[::-1]),
+        preprocess=read_steps(config.Preprocess, name, config.arch),
+        labels=_labels(config),
         threshold=config.draw_threshold,
+        boxes=_boxes(config, name),
     )
 
 
-def _files(folder: Path, config: str) -> ModelFiles:
-    for model, params in _NETWORKS:
-        if exists(folder, model) or exists(folder, params):
-            if exists(folder, "inference.json") and not exists(folder, model):
-                raise ModelFolderError(
-                    f"{model} is missing, and Paddle Lite cannot run inference.json (PIR)"
-                )
-            return ModelFiles("combined", file_inside(folder, model), file_inside(folder, params))
-    stem = "model" if config == _CONFIG else "inference"
-    raise ModelFolderError(f"{stem}.pdmodel is missing")
+def _labels(config: _Config) -> Tuple[str, ...]:
+    labels = [str(label) for label in config.label_list]
+    if config.with_background and labels:
+        # Exporters wrote it first, last or not at all.
+        labels = [_BACKGROUND, *(label for label in labels if label != _BACKGROUND)]
+    return tuple(labels)
 
 
-def _steps(operators: List[Dict[str, Any]], name: str) -> List[AnyStep]:
-    steps: List[AnyStep] = []
+def _boxes(config: _Config, name: str) -> Boxes:
+    boxes = Boxes(
+        nms_threshold=Boxes().nms_threshold if config.NMS is None else config.NMS.nms_threshold,
+        strides=Boxes().strides if config.fpn_stride is None else tuple(config.fpn_stride),
+        normed=config.arch in _NORMED and _is_old(config.Preprocess),
+        background=config.with_background,
+    )
+    if not 0 <= boxes.nms_threshold <= 1:
+        raise ModelFolderError(f"{name}: NMS.nms_threshold must be 0 to 1")
+    if not all(1 <= stride <= 1024 for stride in boxes.strides):
+        raise ModelFolderError(f"{name}: fpn_stride must be 1 to 1024")
+    return boxes
+
+
+def _is_old(operators: List[Dict[str, Any]]) -> bool:
+    """Of PaddleDetection 0.x: 2.x calls it NormalizeImage."""
+    return any(operator.get("type") == "Normalize" for operator in operators)
+
+
+def read_steps(operators: List[Dict[str, Any]], name: str, arch: str) -> Tuple[AnyStep, ...]:
+    steps = StepList()
     for operator in operators:
         kind = operator.get("type")
         if not isinstance(kind, str):
             raise ModelFolderError(f"{name}: a preprocess step has no type")
+        where = f"{name}, preprocess step {kind}"
         if kind not in _READERS:
-            raise ModelFolderError(f"preprocess step {kind} is not supported yet")
-        step = _READERS[kind](operator, f"{name}, preprocess step {kind}")
-        if step is not None:
-            steps.append(step)
-    return steps
+            raise ModelFolderError(f"preprocess step {kind} is not supported")
+        if kind == "Resize" and not {"max_size", "use_cv2"}.isdisjoint(operator):
+            _old_resize(steps, operator, where, arch)
+        else:
+            _READERS[kind](steps, operator, where)
+    return steps.done()
 
 
-def _resize(operator: Mapping[str, Any], where: str) -> Resize:
+def _resize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     resize = convert(operator, _Resize, where)
+    height, width = _height_width(resize.target_size)
+    interp = _interp(resize.interp, where)
     if resize.keep_ratio:
-        raise ModelFolderError("preprocess step Resize with keep_ratio is not supported yet")
-    if not 0 <= resize.interp < len(_INTERPS):
-        raise ModelFolderError(f"{where}: interp {resize.interp} is not known")
-    size = resize.target_size
-    height, width = (size, size) if isinstance(size, int) else size
-    return Resize(width=width, height=height, interp=_INTERPS[resize.interp])
+        steps.resize(ResizeFit(min(height, width), max(height, width), interp))
+    else:
+        steps.resize(Resize(width, height, interp))
 
 
-def _normalize(operator: Mapping[str, Any], where: str) -> Normalize:
+def _old_resize(steps: StepList, operator: Mapping[str, Any], where: str, arch: str) -> None:
+    resize = convert(operator, _OldResize, where)
+    if not resize.use_cv2:
+        raise ModelFolderError(f"{where}: use_cv2 is false, and Pillow's resizing is not served")
+    target, interp = resize.target_size, _interp(resize.interp, where)
+    if resize.max_size and arch in _SHORT_AND_LONG:
+        steps.resize(ResizeFit(target, resize.max_size, interp))
+    else:
+        steps.resize(Resize(target, target, interp))
+    if resize.max_size and resize.image_shape is not None:
+        steps.pad(Pad(resize.max_size, resize.max_size))
+
+
+def _letter_box(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    """Its 127.5 is 128 on 8 bits, where cv2 rounds it to the even number."""
+    height, width = _height_width(convert(operator, _LetterBox, where).target_size)
+    steps.resize(ResizeInside(width, height, "area"))
+    steps.pad(Pad(width, height, (128.0, 128.0, 128.0), "center"))
+
+
+def _normalize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     image = convert(operator, _NormalizeImage, where)
     scale = 1 / 255 if image.is_scale else 1.0
     if image.norm_type != "mean_std":
-        return Normalize(scale=scale)
-    return Normalize(scale=scale, mean=image.mean, std=image.std)
+        steps.normalize(scale)
+    else:
+        steps.normalize(scale, image.mean, image.std)
 
 
-def _permute(operator: Mapping[str, Any], where: str) -> None:
+def _permute(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     """The worker feeds CHW anyway."""
     if convert(operator, _Permute, where).to_bgr:
-        raise ModelFolderError("preprocess step Permute with to_bgr is not supported yet")
+        steps.swap_channels()
 
 
-_READERS: Dict[str, Callable[[Mapping[str, Any], str], Optional[AnyStep]]] = {
+def _pad(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    pad = convert(operator, _Pad, where)
+    height, width = _height_width(pad.size)
+    fill = pad.fill_value
+    value = (fill, fill, fill) if isinstance(fill, float) else fill
+    steps.pad(Pad(width, height, value))
+
+
+def _pad_stride(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    steps.pad_to_multiple(convert(operator, _PadStride, where).stride)
+
+
+def _interp(code: int, where: str) -> Interp:
+    if not 0 <= code < len(_INTERPS):
+        raise ModelFolderError(f"{where}: interp {code} is not known")
+    return _INTERPS[code]
+
+
+def _height_width(size: _Size) -> Tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+_READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {
     "Resize": _resize,
+    "LetterBoxResize": _letter_box,
     "NormalizeImage": _normalize,
+    "Normalize": _normalize,
     "Permute": _permute,
+    "Pad": _pad,
+    "PadStride": _pad_stride,
 }

@@ -5,16 +5,34 @@ from __future__ import annotations
 import importlib
 from contextlib import suppress
 from types import ModuleType
-from typing import Dict, List, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Protocol, Sequence, Tuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edged.errors import EngineError
-from edged.registry.spec import ModelSpec
+from edged.registry.spec import ModelFiles
 from edged.wire import EngineOptions, TensorInfo
 
 Array = npt.NDArray[np.generic]
+
+Opened = TypeVar("Opened")
+
+
+class Network(NamedTuple):
+    """Files, and the one size (width, height) of the pictures they are loaded for.
+
+    Where another size is wanted too, the same files are loaded once more: a predictor of
+    Paddle Lite does not survive a second one. `resizable` says that a size which the
+    program declares is only that of the export, and does not bind; `trial`
+    is whether loading ends with a run on a blank picture, which files that have run at
+    another size can do without.
+    """
+
+    files: ModelFiles
+    input_size: Tuple[int, int]
+    resizable: bool = False
+    trial: bool = True
 
 
 class Engine(Protocol):
@@ -34,24 +52,35 @@ class Engine(Protocol):
 class EngineModule(Protocol):
     """What a module of this folder that is named after its engine offers."""
 
-    def load(self, spec: ModelSpec, options: EngineOptions) -> Engine: ...
+    def load(self, network: Network, options: EngineOptions) -> Engine: ...
 
     def library(self) -> ModuleType:
         """Imports the engine's library. Raises EngineError saying where it is to be had."""
 
 
-def load_engine(spec: ModelSpec, options: EngineOptions) -> Tuple[str, Engine]:
-    """The first of `options.engines` that can serve the network, with its name.
+Load = Callable[[Network], Engine]
 
-    Raises EngineError with the reasons when none can.
+
+def first_engine(options: EngineOptions, open_with: Callable[[Load], Opened]) -> Tuple[str, Opened]:
+    """What `open_with` makes by the first of `options.engines` that serves it, with its name.
+
+    All networks of a model are on one engine. Raises EngineError with the reasons when
+    none of them can.
     """
     reasons = []
     for name in options.engines:
         try:
-            return name, _module(name).load(spec, options)
+            return name, open_with(_loader(name, options))
         except EngineError as error:
             reasons.append(str(error))
     raise EngineError("; ".join(reasons))
+
+
+def _loader(name: str, options: EngineOptions) -> Load:
+    def load(network: Network) -> Engine:
+        return _module(name).load(network, options)
+
+    return load
 
 
 def warm(names: Sequence[str]) -> None:

@@ -31,17 +31,22 @@ TIME_LIMIT = 120.0
 """Seconds for one conversion; it takes 0.5 at most on a PC."""
 
 _CHUNK = 1 << 20
+_MACHINES = {"x86": "x86_64", "arm": "aarch64"}  # one of each target, as `platform` has it
 # glog: [F date time file:line function] message, which may begin on the next line.
 _FATAL = re.compile(r"^\[F [^\n]*?\]\s+(?:Check failed: )?(.+)$", re.MULTILINE)
 
 
-def to_nb(lite: ModuleType, files: ModelFiles, params: Sequence[str], cache: str) -> str:
+def to_nb(
+    lite: ModuleType, files: ModelFiles, params: Sequence[str], cache: str, target: str = ""
+) -> str:
     """The path of the converted file, in the folder `cache`, made if need be.
+
+    `target` is `x86` or `arm`, by default what this machine is.
 
     `lite` is Paddle Lite. `params` are the names of the parameters, used for a folder
     with a file for each. Raises EngineError with Paddle Lite's reason, or the system's.
     """
-    target = nb.host_target()
+    target = target or nb.host_target()
     if not hasattr(lite, "Opt"):
         raise EngineError(
             "this build of Paddle Lite has no converter: make an .nb with"
@@ -151,7 +156,7 @@ def _convert(lite: ModuleType, files: ModelFiles, target: str, to: Path) -> None
         reason = _unwritten(to.parent) if "fwrite(" in log else _reason(log, status)
         raise EngineError(f"{name} cannot be converted: {reason}")
     try:
-        nb.check(str(to))
+        nb.check(str(to), _MACHINES[target])
     except EngineError as error:  # the last write, at closing, is not checked by Paddle Lite
         reason = _unwritten(to.parent)
         raise EngineError(f"{name} cannot be converted: {reason}: {error}") from error

@@ -8,39 +8,43 @@ from typing import Dict, Mapping, Sequence, Tuple
 import numpy as np
 
 from edged.errors import BadOutput, EngineError
-from edged.registry.spec import ModelSpec
 from edged.wire import TensorInfo
-from edged.worker.engines import Array, Engine
+from edged.worker.engines import Array, Engine, Network
 
 Shapes = Dict[str, Tuple[int, ...]]
 
 
-def input_shapes(names: Sequence[str], spec: ModelSpec) -> Shapes:
-    """The shape each input gets: two have their names, the other one is the picture.
+def input_shapes(names: Sequence[str], network: Network) -> Shapes:
+    """The shape each input gets: three have their names, the other one is the picture.
 
     Raises EngineError when it is not clear which that is.
     """
-    width, height = spec.input_size
-    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2)}
+    width, height = network.input_size
+    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2), "im_size": (1, 2)}
     pictures = [name for name in names if name not in known]
     if len(pictures) != 1:
         raise EngineError(
             f"of the network's inputs {', '.join(names)} one is to be the picture, besides"
-            f" scale_factor and im_shape: not {' and '.join(pictures) or 'none'}"
+            f" scale_factor, im_shape and im_size: not {' and '.join(pictures) or 'none'}"
         )
     known[pictures[0]] = (1, 3, height, width)
     return {name: known[name] for name in names}
 
 
-def check_declared(declared: Mapping[str, Tuple[int, ...]], shapes: Shapes) -> None:
-    """Raises EngineError unless the shapes fit what the program declares (-1: free)."""
-    for name, shape in shapes.items():
-        fits = len(shape) == len(declared[name]) and all(
-            made in (-1, given) for made, given in zip(declared[name], shape)
+def check_declared(declared: Mapping[str, Tuple[int, ...]], network: Network) -> None:
+    """Raises EngineError unless the shapes fit what the program declares (-1: free).
+
+    Only the batch and the channels of a `resizable` picture have to.
+    """
+    for name, shape in input_shapes(list(declared), network).items():
+        made = declared[name]
+        binding = made[:2] if network.resizable and len(shape) == 4 else made
+        fits = len(shape) == len(made) and all(
+            size in (-1, given) for size, given in zip(binding, shape)
         )
         if not fits:
             raise EngineError(
-                f"input {name} of the network is made for the shape {list(declared[name])},"
+                f"input {name} of the network is made for the shape {list(made)},"
                 f" the model's settings give it {list(shape)}"
             )
 
@@ -101,6 +105,6 @@ def _trial(inputs: Sequence[TensorInfo], noise: bool) -> Dict[str, Array]:
     if noise:
         values = np.random.default_rng(0).standard_normal(image.shape)
         feeds[image.name] = values.astype(image.dtype)
-    if "im_shape" in feeds:
-        feeds["im_shape"][...] = image.shape[2:]
+    for name in feeds.keys() & {"im_shape", "im_size"}:
+        feeds[name][...] = image.shape[2:]
     return feeds

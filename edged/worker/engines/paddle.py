@@ -14,9 +14,8 @@ from types import ModuleType
 from typing import Any, Callable, List, Mapping, Sequence, TypeVar
 
 from edged.errors import EngineError
-from edged.registry.spec import ModelSpec
 from edged.wire import EngineOptions, TensorInfo
-from edged.worker.engines import Array
+from edged.worker.engines import Array, Network
 from edged.worker.engines.inputs import (
     OwnThread,
     check_feeds,
@@ -33,9 +32,9 @@ _DTYPES = {"FLOAT32": "float32", "INT32": "int32", "INT64": "int64"}
 Made = TypeVar("Made")
 
 
-def load(spec: ModelSpec, options: EngineOptions) -> Paddle:
-    """Loads the exported files as they are, and runs once. Raises EngineError."""
-    files = spec.files
+def load(network: Network, options: EngineOptions) -> Paddle:
+    """Loads the exported files as they are, and tries them out. Raises EngineError."""
+    files = network.files
     if files.kind == "nb":
         raise EngineError("an .nb is for Paddle Lite only, the paddle engine takes the full model")
     inference = library()
@@ -46,19 +45,20 @@ def load(spec: ModelSpec, options: EngineOptions) -> Paddle:
     config.set_cpu_math_library_num_threads(options.threads)
     if not files.model.endswith(".json"):  # of a PIR program it is refused, or for nothing
         config.enable_memory_optim()
-    engine = Paddle(_enforced(inference.create_predictor, config), spec)
-    try_out(engine)
+    engine = Paddle(_enforced(inference.create_predictor, config), network)
+    if network.trial:
+        try_out(engine)
     return engine
 
 
 class Paddle:
     """One predictor, for inputs of one shape each."""
 
-    def __init__(self, predictor: Any, spec: ModelSpec) -> None:
+    def __init__(self, predictor: Any, network: Network) -> None:
         self._predictor = predictor
         self._check_thread = OwnThread()
         names: List[str] = predictor.get_input_names()
-        shapes = input_shapes(names, spec)
+        shapes = input_shapes(names, network)
         self._handles = {name: predictor.get_input_handle(name) for name in names}
         self._inputs = [
             TensorInfo(name, shapes[name], _dtype(handle, name))

@@ -15,9 +15,9 @@ from typing import Any, List, Mapping, Sequence
 import numpy as np
 
 from edged.errors import EngineError
-from edged.registry.spec import ModelSpec
+from edged.registry import program
 from edged.wire import EngineOptions, TensorInfo
-from edged.worker.engines import Array, convert, nb, program
+from edged.worker.engines import Array, Network, convert, nb
 from edged.worker.engines.inputs import (
     OwnThread,
     check_declared,
@@ -30,35 +30,36 @@ from edged.worker.engines.inputs import (
 _DTYPES = {"FP32": "float32", "INT32": "int32", "INT64": "int64"}
 
 
-def load(spec: ModelSpec, options: EngineOptions) -> PaddleLite:
-    """Converts if need be (into the folder `options.cache`), loads, and runs once.
+def load(network: Network, options: EngineOptions) -> PaddleLite:
+    """Converts if need be (into the folder `options.cache`), loads, and tries out.
 
     To be called while the process has one thread. Raises EngineError.
     """
     lite = library()
     config = lite.MobileConfig()
-    config.set_model_from_file(_nb_file(lite, spec, options.cache))
+    config.set_model_from_file(_nb_file(lite, network, options.cache))
     if hasattr(config, "set_threads"):  # builds for ARM only
         config.set_threads(options.threads)
     if hasattr(config, "set_power_mode"):
         mode = f"LITE_POWER_{options.power_mode.upper()}"
         config.set_power_mode(getattr(lite.PowerMode, mode))
-    engine = PaddleLite(lite.create_paddle_predictor(config), spec)
-    try_out(engine)
+    engine = PaddleLite(lite.create_paddle_predictor(config), network)
+    if network.trial:
+        try_out(engine)
     return engine
 
 
 class PaddleLite:
     """One predictor, for inputs of one shape each: it does not survive another."""
 
-    def __init__(self, predictor: Any, spec: ModelSpec) -> None:
+    def __init__(self, predictor: Any, network: Network) -> None:
         self._check_thread = OwnThread()
         self._predictor = predictor
         self._outputs: List[str] = predictor.get_output_names()
         if not self._outputs:
             raise EngineError("the network has no outputs")
         names: List[str] = predictor.get_input_names()
-        shapes = input_shapes(names, spec)
+        shapes = input_shapes(names, network)
         self._inputs = [
             TensorInfo(name, shapes[name], _dtype(predictor.get_input(index), name))
             for index, name in enumerate(names)
@@ -119,16 +120,16 @@ def library() -> ModuleType:
         ) from error
 
 
-def _nb_file(lite: ModuleType, spec: ModelSpec, cache: str) -> str:
+def _nb_file(lite: ModuleType, network: Network, cache: str) -> str:
     """The path of the network as an `.nb` that this machine can run."""
-    files = spec.files
+    files = network.files
     if files.kind == "nb":
         nb.check(files.model)
         return files.model
     separate = files.kind == "separate"
-    network = program.read(f"{files.model}/__model__" if separate else files.model)
-    check_declared(network.inputs, input_shapes(list(network.inputs), spec))
-    return convert.to_nb(lite, files, network.params, cache)
+    described = program.read(f"{files.model}/__model__" if separate else files.model)
+    check_declared(described.inputs, network)
+    return convert.to_nb(lite, files, described.params, cache)
 
 
 def _dtype(tensor: Any, name: str) -> str:

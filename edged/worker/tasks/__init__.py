@@ -1,21 +1,39 @@
-"""The kinds of models: each turns a network's outputs into results.
-
-A task is a function (outputs, spec, width, height, top) -> results, best score
-first; `width` and `height` are the picture's, in pixels as a viewer shows it.
-"""
+"""The kinds of models: each opened from a spec, then asked for picture after picture."""
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Protocol, Sequence
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result
-from edged.worker.engines import Array
-from edged.worker.tasks import classification, detection
+from edged.wire import TensorInfo
+from edged.worker.clock import Clock
+from edged.worker.decode import Picture
+from edged.worker.engines import Load
+from edged.worker.tasks import classification, detection, ocr, segmentation
+from edged.worker.tasks.single import single
 
-Task = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
 
-TASKS: Dict[str, Task] = {
-    "classification": classification.results,
-    "detection": detection.results,
+class Task(Protocol):
+    """A loaded model. It is opened and asked on one thread."""
+
+    @property
+    def inputs(self) -> Sequence[TensorInfo]: ...
+
+    def predict(self, picture: Picture, top: int, clock: Clock) -> List[Result]:
+        """`top` is how many classes a classifier answers; `clock` gets a lap for each stage.
+
+        The picture is left as it is. Raises EngineError, BadOutput, and BadImage or
+        ImageTooLarge for a picture that the model cannot take.
+        """
+
+
+OpenTask = Callable[[ModelSpec, Load], Task]
+"""Loads what the spec names. Raises EngineError, and ModelFolderError for what no engine mends."""
+
+TASKS: Dict[str, OpenTask] = {
+    "classification": single(classification.results),
+    "detection": single(detection.results),
+    "segmentation": single(segmentation.results),
+    "ocr": ocr.Ocr,
 }

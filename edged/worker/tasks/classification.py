@@ -1,4 +1,4 @@
-"""Outputs of a classifier: the classes with the highest probability."""
+"""Outputs of a classifier: the most probable classes, or all that are over a threshold."""
 
 from __future__ import annotations
 
@@ -12,17 +12,32 @@ from edged.registry.spec import ModelSpec
 from edged.results import Result, clip_bbox
 from edged.worker.engines import Array
 
+_Floats = npt.NDArray[np.float32]
+
 
 def results(
     outputs: Sequence[Array], spec: ModelSpec, width: int, height: int, top: int
 ) -> List[Result]:
-    """`outputs[0]` is [1, C], probabilities or logits; every result has the whole frame."""
-    scores = outputs[0].squeeze()  # some graphs end in a pooling: [1, C, 1, 1]
-    if scores.ndim != 1:
-        raise BadOutput(f"a classifier answers [1, C], this one {list(outputs[0].shape)}")
-    probabilities = _as_probabilities(scores.astype(np.float32))
+    """`outputs[0]` is [1, C], probabilities or logits; every result has the whole frame.
+
+    `top` binds only where one class is true: of several, all that are over their
+    threshold are answers.
+    """
+    shape = outputs[0].shape  # some graphs end in a pooling: [1, C, 1, 1]
+    if outputs[0].size != max(shape, default=0):
+        raise BadOutput(f"a classifier answers [1, C], this one {list(shape)}")
+    scores = outputs[0].reshape(-1).astype(np.float32)
+    if spec.classes.answer == "each":
+        probabilities = _each_its_own(scores)
+        best = _over_thresholds(probabilities, spec)
+    else:
+        probabilities = _as_probabilities(scores)
+        best = _sorted(probabilities)[:top]
+    if spec.classes.answer == "either":
+        if len(probabilities) != 2:
+            raise BadOutput(f"of two classes one is to be answered, here are {len(probabilities)}")
+        best = np.array([int(probabilities[1] >= spec.threshold)])
     frame = clip_bbox(0, 0, width, height, width, height)
-    best = np.argsort(-probabilities, kind="stable")[:top]
     return [
         Result(
             index=int(index),
@@ -34,10 +49,30 @@ def results(
     ]
 
 
-def _as_probabilities(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _sorted(probabilities: _Floats) -> npt.NDArray[np.intp]:
+    return np.argsort(-probabilities, kind="stable")
+
+
+def _over_thresholds(probabilities: _Floats, spec: ModelSpec) -> npt.NDArray[np.intp]:
+    thresholds = np.full(len(probabilities), spec.threshold, np.float32)
+    own = spec.classes.thresholds[: len(thresholds)]
+    thresholds[: len(own)] = own
+    best_first = _sorted(probabilities)
+    return best_first[probabilities[best_first] >= thresholds[best_first]]
+
+
+def _each_its_own(scores: _Floats) -> _Floats:
+    """As `_as_probabilities`, for a sigmoid."""
+    if scores.min() >= 0 and scores.max() <= 1:
+        return scores
+    probabilities: _Floats = (1 + np.tanh(scores / 2)) / 2  # the same, without overflows
+    return probabilities
+
+
+def _as_probabilities(scores: _Floats) -> _Floats:
     """Exporters put the softmax into the graph or leave it out; the numbers tell which."""
     if scores.min() >= 0 and abs(float(scores.sum()) - 1) < 0.01:
         return scores
     exponentials = np.exp(scores - scores.max())
-    probabilities: npt.NDArray[np.float32] = exponentials / exponentials.sum()
+    probabilities: _Floats = exponentials / exponentials.sum()
     return probabilities

@@ -29,7 +29,7 @@ from tests.daemon.workers.conftest import (
     worker_of,
 )
 from tests.support import alive, wait_for
-from tests.worker.engines.conftest import converted, spec_of
+from tests.worker.engines.conftest import converted, network_of
 
 BAD = 8
 
@@ -38,7 +38,7 @@ def add_crashing_model(models: Path, tmp_path: Path) -> None:
     """One that looks well until the engine opens it: it has an operator that there is not."""
     folder = add_model(models, BAD, "bad")
     files = ModelFiles("combined", str(folder / "model"), str(folder / "params"))
-    content = Path(converted(spec_of(files, (1, 1)), tmp_path / "cache")).read_bytes()
+    content = Path(converted(network_of(files, (1, 1)), tmp_path / "cache")).read_bytes()
     (folder / "model.nb").write_bytes(content.replace(b"sqrt", b"sqrx"))
     text = (folder / "model.yaml").read_text()
     text = text.replace("model: model\nparams: params\n", "model: model.nb\n")

@@ -13,7 +13,7 @@ import pytest
 
 from edged.registry.spec import ModelFiles, ModelSpec
 from edged.wire import EngineOptions
-from edged.worker.engines import Array, paddlelite
+from edged.worker.engines import Array, Network, paddlelite
 from tests.support import ROOT
 
 _KINDS = {"int32": 2, "int64": 3, "float32": 5, "uint8": 20}
@@ -98,7 +98,12 @@ def _varint(value: int) -> bytes:
             return bytes(groups)
 
 
+def network_of(files: ModelFiles, size: Tuple[int, int] = (8, 8)) -> Network:
+    return Network(files, size)
+
+
 def spec_of(files: ModelFiles, size: Tuple[int, int] = (8, 8)) -> ModelSpec:
+    """A whole model, for what is asked of a worker."""
     return ModelSpec(
         mid=1,
         name="model",
@@ -122,9 +127,9 @@ def combined(model: Path) -> ModelFiles:
     return ModelFiles(kind="combined", model=str(model), params=str(model.with_name("params")))
 
 
-def converted(spec: ModelSpec, cache: Path) -> str:
+def converted(network: Network, cache: Path) -> str:
     """The path of a network's `.nb`."""
-    paddlelite.load(spec, options(cache))
+    paddlelite.load(network, options(cache))
     (path,) = cache.glob("*.nb")
     return str(path)
 
@@ -175,7 +180,7 @@ def twice(tmp_path: Path) -> ModelFiles:
 
 @pytest.fixture
 def engine(twice: ModelFiles, tmp_path: Path) -> paddlelite.PaddleLite:
-    return paddlelite.load(spec_of(twice), options(tmp_path / "cache"))
+    return paddlelite.load(network_of(twice), options(tmp_path / "cache"))
 
 
 Copier = Callable[[ModelFiles], ModelFiles]

@@ -13,8 +13,9 @@ from typing import List
 import pytest
 
 from edged.errors import EngineError
+from edged.registry import program
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import convert, nb, program
+from edged.worker.engines import convert, nb
 from tests.support import ROOT
 from tests.worker.engines.conftest import (
     TWICE,

@@ -11,14 +11,14 @@ import pytest
 
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import load_engine, paddle
+from edged.worker.engines import first_engine, paddle
 from tests.worker.engines.conftest import (
     Copier,
     combined,
+    network_of,
     options,
     picture,
     run_python,
-    spec_of,
 )
 
 pytest.importorskip("paddle", reason="Paddle Inference is not installed")
@@ -26,7 +26,7 @@ pytest.importorskip("paddle", reason="Paddle Inference is not installed")
 
 @pytest.fixture
 def engine(twice: ModelFiles, tmp_path: Path) -> paddle.Paddle:
-    return paddle.load(spec_of(twice), options(tmp_path))
+    return paddle.load(network_of(twice), options(tmp_path))
 
 
 def test_it_runs_a_network(engine: paddle.Paddle) -> None:
@@ -37,7 +37,7 @@ def test_it_runs_a_network(engine: paddle.Paddle) -> None:
 def test_it_reads_a_folder_with_a_file_for_each_parameter(
     squeezenet: ModelFiles, tmp_path: Path
 ) -> None:
-    engine = paddle.load(spec_of(squeezenet, (227, 227)), options(tmp_path))
+    engine = paddle.load(network_of(squeezenet, (227, 227)), options(tmp_path))
     (output,) = engine.run({"data": picture(0.0, (1, 3, 227, 227))})
     assert output.size == 1000
 
@@ -85,9 +85,9 @@ def test_another_thread_is_refused(engine: paddle.Paddle) -> None:
 
 
 def test_an_nb_is_for_paddle_lite(tmp_path: Path) -> None:
-    spec = spec_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
+    network = network_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
     with pytest.raises(EngineError, match="Paddle Lite only"):
-        paddle.load(spec, options(tmp_path))
+        paddle.load(network, options(tmp_path))
 
 
 @pytest.mark.parametrize(("suffix", "said"), [("pdiparams", "tensor"), ("pdmodel", "parse")])
@@ -98,13 +98,13 @@ def test_a_file_cut_short_is_named_in_a_sentence(
     (broken,) = Path(files.model).parent.glob(f"*.{suffix}")
     broken.write_bytes(broken.read_bytes()[:20000])
     with pytest.raises(EngineError, match=said) as error:
-        paddle.load(spec_of(files, (320, 320)), options(tmp_path))
+        paddle.load(network_of(files, (320, 320)), options(tmp_path))
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no-such"):
-        paddle.load(spec_of(combined(tmp_path / "no-such")), options(tmp_path))
+        paddle.load(network_of(combined(tmp_path / "no-such")), options(tmp_path))
 
 
 EXPORT_PIR = """
@@ -120,9 +120,9 @@ def test_a_pir_program_is_taken_where_paddle_lite_cannot(tmp_path: Path) -> None
     exported = run_python(EXPORT_PIR, tmp_path / "inference")
     model, params = tmp_path / "inference.json", tmp_path / "inference.pdiparams"
     assert model.exists(), exported.stderr
-    spec = spec_of(ModelFiles(kind="combined", model=str(model), params=str(params)))
+    network = network_of(ModelFiles(kind="combined", model=str(model), params=str(params)))
     both = options(tmp_path / "cache", engines=("paddlelite", "paddle"))
-    name, engine = load_engine(spec, both)
+    name, engine = first_engine(both, lambda load: load(network))
     assert name == "paddle"
     output: Any = engine.run({"image": picture(0.5)})[0]
     np.testing.assert_allclose(output, np.full((1, 4, 8, 8), 1.5), rtol=1e-6)
@@ -130,11 +130,13 @@ def test_a_pir_program_is_taken_where_paddle_lite_cannot(tmp_path: Path) -> None
 
 def test_when_no_engine_can_both_say_why(tmp_path: Path) -> None:
     (tmp_path / "x.nb").write_bytes(b"not one")
-    spec = spec_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
+    network = network_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
     with pytest.raises(
         EngineError, match=r"(x\.nb|Paddle Lite is not usable).*; .*Paddle Lite only"
     ):
-        load_engine(spec, options(tmp_path, engines=("paddlelite", "paddle")))
+        first_engine(
+            options(tmp_path, engines=("paddlelite", "paddle")), lambda load: load(network)
+        )
 
 
 def test_without_the_library_it_says_how_to_install_it() -> None:

@@ -12,7 +12,7 @@ import pytest
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
 from edged.wire import TensorInfo
-from edged.worker.engines import Array, load_engine, paddlelite
+from edged.worker.engines import Array, first_engine, paddlelite
 from tests.worker.engines.conftest import (
     IMAGE,
     TWICE,
@@ -20,10 +20,10 @@ from tests.worker.engines.conftest import (
     Tensor,
     combined,
     converted,
+    network_of,
     options,
     picture,
     run_python,
-    spec_of,
     write_program,
 )
 
@@ -46,11 +46,11 @@ def test_a_network_runs(engine: paddlelite.PaddleLite) -> None:
 
 @pytest.mark.parametrize("kind", ["combined", "nb"])
 def test_a_detector_sees_its_second_input(picodet: ModelFiles, tmp_path: Path, kind: str) -> None:
-    spec = spec_of(picodet, (320, 320))
+    network = network_of(picodet, (320, 320))
     if kind == "nb":
-        path = converted(spec, tmp_path / "cache")
-        spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
-    _, engine = load_engine(spec, options(tmp_path / "cache"))
+        path = converted(network, tmp_path / "cache")
+        network = network_of(ModelFiles(kind="nb", model=path), (320, 320))
+    _, engine = first_engine(options(tmp_path / "cache"), lambda load: load(network))
     assert {info.name: info.shape for info in engine.inputs} == {
         "image": (1, 3, 320, 320),
         "scale_factor": (1, 2),
@@ -63,7 +63,7 @@ def test_a_detector_sees_its_second_input(picodet: ModelFiles, tmp_path: Path, k
 
 
 def test_a_folder_with_a_file_for_each_parameter(squeezenet: ModelFiles, tmp_path: Path) -> None:
-    engine = paddlelite.load(spec_of(squeezenet, (227, 227)), options(tmp_path / "cache"))
+    engine = paddlelite.load(network_of(squeezenet, (227, 227)), options(tmp_path / "cache"))
     (out,) = engine.run({"data": picture(shape=(1, 3, 227, 227))})
     assert out.shape == (1, 1000)
     assert out.sum() == pytest.approx(1, abs=1e-4)
@@ -74,7 +74,7 @@ def test_no_rows_are_an_answer(tmp_path: Path) -> None:
     files = combined(
         write_program(tmp_path / "model", [Op("where_index", "image", "out")], outputs=[rows])
     )
-    engine = paddlelite.load(spec_of(files), options(tmp_path / "cache"))
+    engine = paddlelite.load(network_of(files), options(tmp_path / "cache"))
     assert engine.run({"image": picture(0)})[0].shape == (0, 4)
     assert engine.run({"image": picture(1)})[0].shape == (3 * 8 * 8, 4)
 
@@ -134,7 +134,7 @@ def test_names_are_exactly_the_networks(engine: paddlelite.PaddleLite, feeds: Fe
 
 
 def test_every_input_is_fed(picodet: ModelFiles, tmp_path: Path) -> None:
-    engine = paddlelite.load(spec_of(picodet, (320, 320)), options(tmp_path / "cache"))
+    engine = paddlelite.load(network_of(picodet, (320, 320)), options(tmp_path / "cache"))
     with pytest.raises(EngineError, match=r"takes \['image', 'scale_factor'\], not \['image'\]"):
         engine.run({"image": picture(shape=(1, 3, 320, 320))})
 
@@ -181,7 +181,7 @@ def test_integers_where_the_network_wants_them(tmp_path: Path, dtype: str) -> No
         inputs=[IMAGE, shape],
         outputs=[Tensor("out"), Tensor("shape", (1, 2), dtype)],
     )
-    engine = paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+    engine = paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
     assert engine.inputs[1] == TensorInfo("im_shape", (1, 2), dtype)
     _, out = engine.run({"image": picture(), "im_shape": np.array([[8, 9]], dtype)})
     assert out.tolist() == [[17, 19]]
@@ -190,7 +190,7 @@ def test_integers_where_the_network_wants_them(tmp_path: Path, dtype: str) -> No
 
 
 def test_the_trap_another_type_is_silent_garbage(twice: ModelFiles, tmp_path: Path) -> None:
-    path = converted(spec_of(twice), tmp_path / "cache")
+    path = converted(network_of(twice), tmp_path / "cache")
     code = """
 import sys, numpy as np
 from paddlelite import lite
@@ -215,7 +215,7 @@ def logarithm(tmp_path: Path) -> paddlelite.PaddleLite:
         [Op("scale", "image", "twice", TWICE), Op("log", "twice", "out")],
         outputs=[Tensor("twice"), Tensor("out")],
     )
-    return paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+    return paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("value", [-0.5, -1.0])

@@ -22,9 +22,9 @@ from tests.worker.engines.conftest import (
     Tensor,
     combined,
     converted,
+    network_of,
     options,
     picture,
-    spec_of,
     write_program,
 )
 
@@ -40,7 +40,7 @@ def test_a_network_that_only_dislikes_a_blank_picture_is_served(tmp_path: Path) 
         [Op("abs", "image", "positive"), Op("log", "positive", "out")],
         outputs=[Tensor("positive"), Tensor("out")],
     )
-    engine = paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+    engine = paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
     assert set(engine.run({"image": picture(1)})[1].flat) == {0.0}
 
 
@@ -52,7 +52,7 @@ def test_a_network_that_answers_nan_for_anything_is_refused(tmp_path: Path) -> N
         outputs=[Tensor("negative"), Tensor("out")],
     )
     with pytest.raises(EngineError, match=r"output out has values .* blank picture and for noise"):
-        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+        paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_the_first_run_has_sensible_inputs(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_first_run_has_sensible_inputs(tmp_path: Path) -> None:
         inputs=[image, *aside],
         outputs=[Tensor("out", image.shape), *outputs],
     )
-    paddlelite.load(spec_of(combined(path), (8, 4)), options(tmp_path / "cache"))
+    paddlelite.load(network_of(combined(path), (8, 4)), options(tmp_path / "cache"))
 
 
 class LosesArrays:
@@ -99,7 +99,7 @@ def test_writes_are_checked_at_load(
         lite, "create_paddle_predictor", lambda config: Predictor(LosesArrays(picture(0)))
     )
     with pytest.raises(EngineError, match="does not arrive"):
-        paddlelite.load(spec_of(twice), options(tmp_path / "cache"))
+        paddlelite.load(network_of(twice), options(tmp_path / "cache"))
 
 
 class Predictor:
@@ -124,20 +124,20 @@ def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
     tensor = LosesArrays(picture())
     predictor = Predictor(tensor)
     tensor.precision = lambda: lite.PrecisionType.UINT8  # type: ignore[attr-defined]
-    spec = spec_of(ModelFiles(kind="nb", model=str(tmp_path)))
+    network = network_of(ModelFiles(kind="nb", model=str(tmp_path)))
     with pytest.raises(EngineError, match="input image of the network takes UINT8"):
-        paddlelite.PaddleLite(predictor, spec)
+        paddlelite.PaddleLite(predictor, network)
 
 
 def test_an_input_that_nobody_feeds_is_named(tmp_path: Path) -> None:
     path = write_program(
         tmp_path / "model",
-        [AFFINE, Op("scale", "im_size", "size", TWICE)],
-        inputs=[IMAGE, Tensor("im_size", (1, 2), "int32")],
+        [AFFINE, Op("scale", "im_info", "size", TWICE)],
+        inputs=[IMAGE, Tensor("im_info", (1, 2), "int32")],
         outputs=[Tensor("out"), Tensor("size", (1, 2), "int32")],
     )
-    with pytest.raises(EngineError, match=r"one is to be the picture.*: not image and im_size"):
-        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+    with pytest.raises(EngineError, match=r"one is to be the picture.*: not image and im_info"):
+        paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_a_network_without_a_picture_is_refused(tmp_path: Path) -> None:
@@ -148,32 +148,60 @@ def test_a_network_without_a_picture_is_refused(tmp_path: Path) -> None:
         outputs=[Tensor("shape", (1, 2))],
     )
     with pytest.raises(EngineError, match=r"one is to be the picture.*: not none"):
-        paddlelite.load(spec_of(combined(path)), options(tmp_path / "cache"))
+        paddlelite.load(network_of(combined(path)), options(tmp_path / "cache"))
 
 
 def test_a_network_made_for_another_size_is_refused(picodet: ModelFiles, tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
-        paddlelite.load(spec_of(picodet, (416, 320)), options(tmp_path / "cache"))
+        paddlelite.load(network_of(picodet, (416, 320)), options(tmp_path / "cache"))
     assert "[1, 3, 320, 320]" in str(caught.value)
     assert "[1, 3, 320, 416]" in str(caught.value)
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_size_that_is_only_the_exports_does_not_bind(tmp_path: Path) -> None:
+    """PaddleOCR's angle networks declare 32 x 100 and are made for 48 x 192."""
+    path = write_program(tmp_path / "model", [AFFINE], inputs=[Tensor("image", (-1, 3, 8, 8))])
+    network = network_of(combined(path), (24, 16))
+    with pytest.raises(EngineError, match="is made for the shape"):
+        paddlelite.load(network, options(tmp_path / "cache"))
+    engine = paddlelite.load(network._replace(resizable=True), options(tmp_path / "cache"))
+    assert engine.run({"image": picture(1, (1, 3, 16, 24))})[0].shape == (1, 3, 16, 24)
+
+
+def test_the_channels_of_a_resizable_picture_do_bind(tmp_path: Path) -> None:
+    path = write_program(tmp_path / "model", [AFFINE], inputs=[Tensor("image", (-1, 4, 8, 8))])
+    network = network_of(combined(path), (24, 16))._replace(resizable=True)
+    with pytest.raises(EngineError, match="is made for the shape"):
+        paddlelite.load(network, options(tmp_path / "cache"))
+
+
+def test_without_a_trial_nothing_runs_at_load(tmp_path: Path) -> None:
+    negative = (("scale", 0.0), ("bias", -1.0), ("bias_after_scale", True))
+    path = write_program(
+        tmp_path / "model",
+        [Op("scale", "image", "negative", negative), Op("log", "negative", "out")],
+        outputs=[Tensor("negative"), Tensor("out")],
+    )
+    network = network_of(combined(path))._replace(trial=False)
+    paddlelite.load(network, options(tmp_path / "cache"))
 
 
 def test_a_file_for_another_machine_is_refused(exported: Path, tmp_path: Path) -> None:
     if nb.host_target() != "x86":
         pytest.skip("the file is made for this machine")
     path = str(exported / "wrong_target" / "picodet_xs_320_coco_arm.nb")
-    spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
+    network = network_of(ModelFiles(kind="nb", model=path), (320, 320))
     with pytest.raises(EngineError, match="made for ARM, this machine is x86-64"):
-        paddlelite.load(spec, options(tmp_path))
+        paddlelite.load(network, options(tmp_path))
 
 
 def test_a_file_cut_short_is_refused(picodet: ModelFiles, tmp_path: Path) -> None:
-    path = Path(converted(spec_of(picodet, (320, 320)), tmp_path / "cache"))
+    path = Path(converted(network_of(picodet, (320, 320)), tmp_path / "cache"))
     path.write_bytes(path.read_bytes()[:2_000_000])
-    spec = spec_of(ModelFiles(kind="nb", model=str(path)), (320, 320))
+    network = network_of(ModelFiles(kind="nb", model=str(path)), (320, 320))
     with pytest.raises(EngineError, match="is cut short at 2000000 bytes"):
-        paddlelite.load(spec, options(tmp_path))
+        paddlelite.load(network, options(tmp_path))
 
 
 def test_a_network_without_outputs_is_refused(
@@ -182,9 +210,9 @@ def test_a_network_without_outputs_is_refused(
     files = copied(picodet)
     Path(files.model).write_bytes(Path(files.model).read_bytes()[:100_000])
     path = convert.to_nb(lite, files, (), str(tmp_path / "cache"))  # the trap: no complaint
-    spec = spec_of(ModelFiles(kind="nb", model=path), (320, 320))
+    network = network_of(ModelFiles(kind="nb", model=path), (320, 320))
     with pytest.raises(EngineError, match="the network has no outputs"):
-        paddlelite.load(spec, options(tmp_path))
+        paddlelite.load(network, options(tmp_path))
 
 
 def test_threads_and_power_mode_where_the_build_has_them(
@@ -200,9 +228,9 @@ def test_threads_and_power_mode_where_the_build_has_them(
         def set_power_mode(self, mode: object) -> None:
             asked.append(mode)
 
-    paddlelite.load(spec_of(twice), options(tmp_path / "cache", threads=3))  # it has none
+    paddlelite.load(network_of(twice), options(tmp_path / "cache", threads=3))  # it has none
     monkeypatch.setattr(lite, "MobileConfig", ForArm)
-    paddlelite.load(spec_of(twice), options(tmp_path / "cache", threads=3))
+    paddlelite.load(network_of(twice), options(tmp_path / "cache", threads=3))
     assert asked == [3, lite.PowerMode.LITE_POWER_HIGH]
 
 
@@ -217,4 +245,4 @@ def test_a_python_without_paddle_lite(
 ) -> None:
     monkeypatch.setitem(sys.modules, "paddlelite.lite", None)
     with pytest.raises(EngineError, match=r"wheels for CPython 3\.8 and 3\.10"):
-        paddlelite.load(spec_of(twice), options(tmp_path / "cache"))
+        paddlelite.load(network_of(twice), options(tmp_path / "cache"))

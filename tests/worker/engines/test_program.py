@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edged.errors import EngineError
+from edged.registry import program
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import program
 from tests.worker.engines.conftest import Copier, Tensor, write_program
 
 
@@ -52,4 +52,6 @@ def test_what_a_program_says(picodet: ModelFiles, squeezenet: ModelFiles, tmp_pa
         path.name for path in Path(squeezenet.model).iterdir() if path.name[:4] in ("conv", "fire")
     }
     path = write_program(tmp_path / "model", [], inputs=[Tensor("a"), Tensor("b", (1, 2))])
-    assert program.read(str(path)) == program.Program({"a": (1, 3, 8, 8), "b": (1, 2)}, ())
+    assert program.read(str(path)) == program.Program(
+        {"a": (1, 3, 8, 8), "b": (1, 2)}, (), {"out": (1, 3, 8, 8)}
+    )

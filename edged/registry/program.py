@@ -16,13 +16,14 @@ _FEED_LIST, _FETCH_LIST, _RAW = 9, 10, 17  # kinds of variables that are no tens
 
 
 class Program(NamedTuple):
-    """`inputs` are name -> shape, -1 for what is free.
+    """`inputs` and `outputs` are name -> shape, -1 for what is free.
 
     `params` are the names of the parameters, and of their files where each has one.
     """
 
     inputs: Dict[str, Tuple[int, ...]]
     params: Tuple[str, ...]
+    outputs: Dict[str, Tuple[int, ...]]
 
 
 def read(path: str) -> Program:
@@ -58,9 +59,14 @@ def _parse(data: memoryview) -> Program:
         if persistable and _numbers(kind, 1)[0] not in (_FEED_LIST, _FETCH_LIST, _RAW):
             params.append(name)
     # Most operators are dismissed by a search: to walk through them takes long.
-    feeds = [op for op in _bodies(main, 4) if b"feed" in bytes(op) and _text(op, 3) == "feed"]
-    names = [_text(_bodies(op, 2)[0], 2) for op in feeds]
-    return Program({name: _shape(kinds[name]) for name in names}, tuple(params))
+    ops = [op for op in _bodies(main, 4) if b"feed" in bytes(op) or b"fetch" in bytes(op)]
+    inputs = [_text(_bodies(op, 2)[0], 2) for op in ops if _text(op, 3) == "feed"]
+    outputs = [_text(_bodies(op, 1)[0], 2) for op in ops if _text(op, 3) == "fetch"]
+    return Program(
+        {name: _shape(kinds[name]) for name in inputs},
+        tuple(params),
+        {name: _shape(kinds[name]) for name in outputs},
+    )
 
 
 def _shape(kind: memoryview) -> Tuple[int, ...]:

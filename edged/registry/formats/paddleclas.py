@@ -1,0 +1,256 @@
+"""Folders as PaddleClas exports them: `inference.yml`, or the bare network of older ones."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
+
+import msgspec
+
+from edged.errors import ModelFolderError
+from edged.registry.files import exists
+from edged.registry.formats.description import Description
+from edged.registry.formats.document import convert, read_yaml
+from edged.registry.formats.labels import read_labels
+from edged.registry.formats.networks import find_network
+from edged.registry.formats.steps import StepList
+from edged.registry.spec import AnyStep, Channels, Classes, Interp, Resize, ResizeShort
+
+EXPORTER = "PaddleClas"
+
+_CONFIG = "inference.yml"
+_NETWORKS = ("inference", "model")
+_LABEL_FILES = ("label_list.txt", "labels.txt", "label.txt")
+
+_INTERPS: Dict[str, Interp] = {
+    "nearest": "nearest",
+    "bilinear": "linear",
+    "bicubic": "cubic",
+    "area": "area",
+    "lanczos": "lanczos",
+}
+# PaddleClas's own, of every network trained on ImageNet: what a bare network gets.
+_MEAN: Channels = (0.485, 0.456, 0.406)
+_STD: Channels = (0.229, 0.224, 0.225)
+_SHORT, _CROP = 256, 224
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+_FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
+
+_Size = Union[int, Tuple[int, int]]
+Kind = Literal["best", "each", "either"]
+Thresholds = Tuple[float, Tuple[float, ...]]
+
+
+class _Resize(msgspec.Struct):
+    """Defaults, here and below, are PaddleClas's own."""
+
+    size: Optional[_Size] = None
+    resize_short: Optional[int] = None
+    interpolation: Optional[str] = None
+    backend: str = "cv2"
+
+
+class _Crop(msgspec.Struct):
+    size: _Size
+
+
+class _Normalize(msgspec.Struct):
+    scale: Union[float, str, None] = None
+    mean: Optional[Channels] = None
+    std: Optional[Channels] = None
+    channel_num: int = 3
+
+
+class _Transforms(msgspec.Struct):
+    transform_ops: List[Dict[str, Any]]
+
+
+class _Config(msgspec.Struct):
+    PreProcess: _Transforms
+    PostProcess: Optional[Dict[str, Any]] = None
+
+
+_Labels = Union[List[Union[str, int]], Dict[str, Union[str, int]], str, None]
+
+
+class _Answer(msgspec.Struct):
+    """What is under `Topk`, `MultiLabelThreshOutput` or `ThreshOutput`."""
+
+    threshold: Union[float, List[float], Dict[str, float]] = 0.5
+    label_list: _Labels = None
+    class_id_map_file: Optional[str] = None
+    label_0: str = "0"
+    label_1: str = "1"
+
+
+def recognise(folder: Path) -> bool:
+    if exists(folder, _CONFIG):
+        preprocess = read_yaml(folder, _CONFIG).get("PreProcess")
+        return isinstance(preprocess, dict) and _is_classifier(preprocess)
+    return all(exists(folder, f"inference.{suffix}") for suffix in ("pdmodel", "pdiparams"))
+
+
+def _is_classifier(preprocess: Dict[str, Any]) -> bool:
+    """PaddleOCR writes `transform_ops` too, of other operators."""
+    operators = preprocess.get("transform_ops")
+    if not isinstance(operators, list):
+        return False
+    known = (isinstance(one, dict) and not _READERS.keys().isdisjoint(one) for one in operators)
+    return any(known)
+
+
+def read(folder: Path) -> Description:
+    if not exists(folder, _CONFIG):
+        return _bare(folder)
+    config = convert(read_yaml(folder, _CONFIG), _Config, _CONFIG)
+    kind, answer = _answer(config.PostProcess or {})
+    if kind == "either":
+        labels: Tuple[str, ...] = (answer.label_0, answer.label_1)
+    else:
+        labels = _labels(folder, answer)
+    threshold, thresholds = _thresholds(answer.threshold)
+    return Description(
+        task="classification",
+        files=find_network(folder, _NETWORKS),
+        preprocess=_steps(config.PreProcess.transform_ops),
+        labels=labels,
+        threshold=threshold,
+        classes=Classes(kind, thresholds),
+    )
+
+
+def _bare(folder: Path) -> Description:
+    """What PaddleClas does by default, of which nothing in the folder says otherwise."""
+    steps = StepList()
+    steps.resize(ResizeShort(_SHORT))
+    steps.crop(_CROP, _CROP)
+    steps.normalize(1 / 255, _MEAN, _STD)
+    return Description(
+        task="classification",
+        files=find_network(folder, _NETWORKS),
+        preprocess=steps.done(),
+        labels=_labels_beside(folder),
+    )
+
+
+def _steps(operators: List[Dict[str, Any]]) -> Tuple[AnyStep, ...]:
+    steps = StepList()
+    for operator in operators:
+        if len(operator) != 1:
+            raise ModelFolderError(f"{_CONFIG}: one of the transform_ops is not one operator")
+        ((kind, options),) = operator.items()
+        if kind not in _READERS:
+            raise ModelFolderError(f"preprocess step {kind} is not supported")
+        _READERS[kind](steps, options or {}, f"{_CONFIG}, {kind}")
+    return steps.done()
+
+
+def _resize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
+    resize = convert(options, _Resize, where)
+    name = "bilinear" if resize.interpolation is None else resize.interpolation
+    if resize.backend != "cv2":
+        raise ModelFolderError(f"{where}: resizing with {resize.backend} is not served, only cv2's")
+    if name not in _INTERPS:
+        raise ModelFolderError(f"{where}: interpolation {name} is not known")
+    if resize.resize_short:
+        steps.resize(ResizeShort(resize.resize_short, _INTERPS[name]))
+    elif resize.size is not None:
+        steps.resize(Resize(*_width_height(resize.size), _INTERPS[name]))
+    else:
+        raise ModelFolderError(f"{where}: neither size nor resize_short")
+
+
+def _crop(steps: StepList, options: Mapping[str, Any], where: str) -> None:
+    steps.crop(*_width_height(convert(options, _Crop, where).size))
+
+
+def _normalize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
+    norm = convert(options, _Normalize, where)
+    if norm.channel_num != 3:
+        raise ModelFolderError(f"{where}: channel_num {norm.channel_num} is not served, only 3")
+    steps.normalize(_scale(norm.scale, where), norm.mean or _MEAN, norm.std or _STD)
+
+
+def _nothing(steps: StepList, options: Mapping[str, Any], where: str) -> None:
+    """The worker feeds CHW anyway."""
+
+
+def _scale(scale: Union[float, str, None], where: str) -> float:
+    """A number, or a text like `1.0/255.0`, which is read and never evaluated."""
+    if scale is None:
+        return 1 / 255
+    if isinstance(scale, float):
+        return scale
+    match = _FRACTION.fullmatch(scale)
+    if match is None or float(match[2] or 1) == 0:
+        raise ModelFolderError(f"{where}: scale {scale!r} is not a number")
+    return float(match[1]) / float(match[2] or 1)
+
+
+def _answer(postprocess: Dict[str, Any]) -> Tuple[Kind, _Answer]:
+    for name, kind in _ANSWERS.items():
+        if name in postprocess:
+            options = postprocess[name] or {}
+            return kind, convert(options, _Answer, f"{_CONFIG}, PostProcess, {name}")
+    return "best", _Answer()
+
+
+def _thresholds(given: Union[float, List[float], Dict[str, float]]) -> Thresholds:
+    """(for all classes, by class)"""
+    default = 0.5
+    by_class: Tuple[float, ...] = ()
+    if isinstance(given, float):
+        default = given
+    elif isinstance(given, list):
+        by_class = tuple(given)
+    else:
+        default = given.get("default", default)
+        named = {_class_number(key): value for key, value in given.items() if key != "default"}
+        last = max(named, default=-1)
+        by_class = tuple(named.get(number, default) for number in range(last + 1))
+    if not all(0 <= threshold <= 1 for threshold in (default, *by_class)):
+        raise ModelFolderError(f"{_CONFIG}: threshold must be 0 to 1")
+    return default, by_class
+
+
+def _class_number(key: str) -> int:
+    if not key.isdecimal() or len(key) > 4:
+        raise ModelFolderError(f"{_CONFIG}: threshold for {key!r}, which is no number of a class")
+    return int(key)
+
+
+def _labels(folder: Path, answer: _Answer) -> Tuple[str, ...]:
+    if isinstance(answer.label_list, list):
+        return tuple(map(str, answer.label_list))
+    if isinstance(answer.label_list, dict):
+        return tuple(str(label) for label in answer.label_list.values())
+    # The path was one of the machine that trained it; the file may have come along.
+    path = answer.label_list or answer.class_id_map_file
+    name = os.path.basename(path) if path else ""
+    return read_labels(folder, name) if name and exists(folder, name) else _labels_beside(folder)
+
+
+def _labels_beside(folder: Path) -> Tuple[str, ...]:
+    for name in _LABEL_FILES:
+        if exists(folder, name):
+            return read_labels(folder, name)
+    return ()
+
+
+def _width_height(size: _Size) -> Tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+_READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {
+    "ResizeImage": _resize,
+    "CropImage": _crop,
+    "NormalizeImage": _normalize,
+    "ToCHWImage": _nothing,
+}
+_ANSWERS: Dict[str, Kind] = {
+    "Topk": "best",
+    "MultiLabelThreshOutput": "each",
+    "ThreshOutput": "either",
+}

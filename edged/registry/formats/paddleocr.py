@@ -1,0 +1,216 @@
+"""An OCR model of PaddleOCR's exports: `det/`, `rec/` and, if there is one, `cls/`.
+
+Each is a folder with a network. `model.yaml` with `task: ocr` may name other folders. The
+letters come from a `.txt` beside the recognition network, or from its `inference.yml`.
+One of them on its own is recognised too, so that nobody else takes it for theirs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple, Union
+
+import msgspec
+
+from edged.errors import EngineError, ModelFolderError
+from edged.registry import program
+from edged.registry.files import exists, file_inside, inside, read_inside
+from edged.registry.formats import native
+from edged.registry.formats.description import Description
+from edged.registry.formats.document import convert, read_yaml
+from edged.registry.formats.labels import decode
+from edged.registry.spec import BoxRules, ModelFiles, Reading
+
+EXPORTER = "PaddleOCR"
+
+_CONFIG = "inference.yml"
+_STEMS = ("inference", "model")
+_OLD = ("__model__", "__params__")
+_PROGRAM = "inference.pdmodel"
+_DECODERS = {"DBPostProcess": "det", "CTCLabelDecode": "rec", "ClsPostProcess": "cls"}
+_BESIDE = {"det": ", with rec", "rec": ", with det", "cls": ", with det and rec"}
+_DICTIONARY_LIMIT = 1 << 20
+_MAX_CANDIDATES = 10000
+_LINE_HEIGHTS = (8, 256)
+
+
+class _Boxes(msgspec.Struct):
+    """`PostProcess` of a detector; the names are PaddleOCR's. Others than DB's have none."""
+
+    name: str = "DBPostProcess"
+    thresh: float = 0.3
+    box_thresh: float = 0.6
+    unclip_ratio: float = 1.5
+    max_candidates: int = 1000
+
+
+class _Letters(msgspec.Struct):
+    name: str = "CTCLabelDecode"
+    character_dict: List[Union[str, int, float]] = []
+
+
+class _RecResize(msgspec.Struct):
+    image_shape: Tuple[int, int, int]
+
+
+def recognise(folder: Path) -> bool:
+    return _is_whole(folder) or (not native.recognise(folder) and bool(_part(folder)))
+
+
+def _is_whole(folder: Path) -> bool:
+    if native.is_ocr(folder):
+        return True
+    return os.path.isdir(folder / "det") and os.path.isdir(folder / "rec")
+
+
+def _part(folder: Path) -> str:
+    """Which part of an OCR model this is: det, rec, cls, or nothing of the kind.
+
+    By `inference.yml`, or by the shapes of the network where no exporter left a word.
+    """
+    if exists(folder, _CONFIG):
+        after = _section(folder, "", "PostProcess")
+        name = after.get("name") if isinstance(after, dict) else None
+        return _DECODERS.get(name, "") if isinstance(name, str) else ""
+    if not exists(folder, _PROGRAM) or _has_documents(folder):
+        return ""
+    try:
+        network = program.read(file_inside(folder, _PROGRAM))
+    except (EngineError, ModelFolderError):
+        return ""
+    shapes = [*network.inputs.values(), *network.outputs.values()]
+    if len(shapes) != 2 or len(shapes[0]) != 4:
+        return ""
+    (_, _, height, width), answer = shapes
+    if len(answer) == 4 and answer[1] == 1:
+        return "det"
+    if len(answer) == 3:
+        return "rec"
+    # A classifier of two classes, but for pictures of lines.
+    return "cls" if answer[1:] == (2,) and 0 < 2 * height < width else ""
+
+
+def _has_documents(folder: Path) -> bool:
+    try:
+        names = set(os.listdir(folder)) - {native.FILE}
+    except OSError:
+        return False
+    return any(name.endswith((".yml", ".yaml", ".json")) for name in names)
+
+
+def read(folder: Path) -> Description:
+    if not _is_whole(folder):
+        part = _part(folder)
+        raise ModelFolderError(
+            f"this is one network of an OCR model: put it into a folder as {part}"
+            f"{_BESIDE[part]} beside it"
+        )
+    named = native.read_ocr(folder) if native.is_ocr(folder) else native.Ocr(task="ocr")
+    angle = named.cls
+    if angle is None and exists(folder, "cls"):
+        angle = "cls"
+    reading = Reading(
+        recognition=_network(folder, named.rec),
+        letters=_letters(folder, named.rec, named.dictionary),
+        angle=None if angle is None else _network(folder, angle),
+        line_height=named.line_height or _line_height(folder, named.rec),
+        boxes=_box_rules(folder, named.det),
+    )
+    if named.languages is not None:
+        reading = msgspec.structs.replace(reading, languages=tuple(named.languages))
+    return Description(task="ocr", files=_network(folder, named.det), reading=reading)
+
+
+def _network(folder: Path, part: str) -> ModelFiles:
+    """The network in the folder `part`: an `.nb`, or a program and its parameters."""
+    for nb in _files(folder, part, ".nb"):
+        return ModelFiles("nb", file_inside(folder, nb))
+    if exists(folder / part, _OLD[0]):
+        if exists(folder / part, _OLD[1]):
+            model, params = (file_inside(folder, f"{part}/{name}") for name in _OLD)
+            return ModelFiles("combined", model, params)
+        file_inside(folder, f"{part}/{_OLD[0]}")
+        return ModelFiles("separate", inside(folder, part))
+    for stem in _STEMS:
+        for suffix in ("pdmodel", "json"):  # PIR json is for the second engine only
+            if exists(folder / part, f"{stem}.{suffix}"):
+                model = file_inside(folder, f"{part}/{stem}.{suffix}")
+                params = file_inside(folder, f"{part}/{stem}.pdiparams")
+                return ModelFiles("combined", model, params)
+    raise ModelFolderError(f"{part}/inference.pdmodel is missing")
+
+
+def _files(folder: Path, part: str, suffix: str) -> Sequence[str]:
+    """Relative to `folder`. ModelFolderError when there are several, or no folder at all."""
+    path = inside(folder, part)
+    if not os.path.isdir(path):
+        raise ModelFolderError(f"the folder {part} is missing")
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(suffix))
+    except OSError as error:
+        raise ModelFolderError(f"{part} cannot be read: {error.strerror}") from None
+    if len(names) > 1:
+        raise ModelFolderError(f"{part} has several {suffix} files: {', '.join(names)}")
+    return [f"{part}/{name}" for name in names]
+
+
+def _section(folder: Path, part: str, key: str) -> object:
+    """What `inference.yml` of a network says under `key`; {} where it is not there."""
+    if not exists(folder / part, _CONFIG):
+        return {}
+    return read_yaml(folder, os.path.join(part, _CONFIG)).get(key, {})
+
+
+def _letters(folder: Path, part: str, named: Optional[str]) -> Tuple[str, ...]:
+    files = [named] if named is not None else _files(folder, part, ".txt")
+    if files:
+        return _read_dictionary(folder, files[0])
+    where = f"{part}/{_CONFIG}, PostProcess"
+    decoder = convert(_section(folder, part, "PostProcess"), _Letters, where)
+    if decoder.name != "CTCLabelDecode":
+        raise ModelFolderError(f"{where}: {decoder.name} is not supported, only CTCLabelDecode")
+    if not decoder.character_dict:
+        raise ModelFolderError(
+            f"the dictionary is missing: a .txt in {part}, or character_dict in its {_CONFIG}"
+        )
+    return tuple(str(letter) for letter in decoder.character_dict)
+
+
+def _read_dictionary(folder: Path, name: str) -> Tuple[str, ...]:
+    """One letter a line, which may be a space; an empty line counts too."""
+    text = decode(read_inside(folder, name, _DICTIONARY_LIMIT), name)
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return tuple(lines[:-1] if lines[-1] == "" else lines)
+
+
+def _line_height(folder: Path, part: str) -> Optional[int]:
+    section = _section(folder, part, "PreProcess")
+    operators = section.get("transform_ops", []) if isinstance(section, dict) else []
+    for operator in operators if isinstance(operators, list) else []:
+        if isinstance(operator, dict) and "RecResizeImg" in operator:
+            where = f"{part}/{_CONFIG}, RecResizeImg"
+            _, height, _ = convert(operator["RecResizeImg"], _RecResize, where).image_shape
+            if not _LINE_HEIGHTS[0] <= height <= _LINE_HEIGHTS[1]:
+                raise ModelFolderError(f"{where}: lines {height} pixels high are not served")
+            return height
+    return None
+
+
+def _box_rules(folder: Path, part: str) -> BoxRules:
+    where = f"{part}/{_CONFIG}, PostProcess"
+    boxes = convert(_section(folder, part, "PostProcess"), _Boxes, where)
+    if boxes.name != "DBPostProcess":
+        raise ModelFolderError(f"{where}: {boxes.name} is not supported, only DBPostProcess")
+    if not (0 <= boxes.thresh <= 1 and 0 <= boxes.box_thresh <= 1):
+        raise ModelFolderError(f"{where}: thresh and box_thresh must be 0 to 1")
+    if not 0 <= boxes.unclip_ratio <= 10:
+        raise ModelFolderError(f"{where}: unclip_ratio must be 0 to 10")
+    if not 1 <= boxes.max_candidates <= _MAX_CANDIDATES:
+        raise ModelFolderError(f"{where}: max_candidates must be 1 to {_MAX_CANDIDATES}")
+    return BoxRules(
+        threshold=boxes.thresh,
+        box_threshold=boxes.box_thresh,
+        unclip=boxes.unclip_ratio,
+        max_candidates=boxes.max_candidates,
+    )

@@ -1,0 +1,141 @@
+"""Folders as PaddleSeg exports them: `deploy.yaml`, or `Deploy` in a newer `inference.yml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
+
+import msgspec
+
+from edged.errors import ModelFolderError
+from edged.registry.files import exists
+from edged.registry.formats.description import Description
+from edged.registry.formats.document import convert, read_yaml
+from edged.registry.formats.labels import read_labels
+from edged.registry.formats.networks import combined, find_network
+from edged.registry.formats.steps import StepList
+from edged.registry.spec import AnyStep, Channels, Interp, ModelFiles, Pad, Resize
+
+EXPORTER = "PaddleSeg"
+
+_CONFIG, _NEW_CONFIG = "deploy.yaml", "inference.yml"
+_LABELS = "label_list.txt"
+_HALF: Channels = (0.5, 0.5, 0.5)
+_MIDDLE: Channels = (127.5, 127.5, 127.5)
+
+_INTERPS: Dict[str, Interp] = {
+    "NEAREST": "nearest",
+    "LINEAR": "linear",
+    "CUBIC": "cubic",
+    "AREA": "area",
+    "LANCZOS4": "lanczos",
+}
+
+
+class _Deploy(msgspec.Struct):
+    transforms: List[Dict[str, Any]]
+    model: Optional[str] = None
+    params: Optional[str] = None
+    input_shape: Optional[List[int]] = None
+    output_op: Literal["argmax", "softmax", "none"] = "argmax"
+
+
+class _Config(msgspec.Struct):
+    Deploy: _Deploy
+
+
+class _Resize(msgspec.Struct):
+    """Defaults, here and below, are PaddleSeg's own."""
+
+    target_size: Tuple[int, int] = (512, 512)
+    interp: str = "LINEAR"
+    keep_ratio: bool = False
+    size_divisor: Optional[int] = None
+
+
+class _Normalize(msgspec.Struct):
+    mean: Channels = _HALF
+    std: Channels = _HALF
+
+
+class _Padding(msgspec.Struct):
+    target_size: Tuple[int, int]
+    im_padding_value: Union[float, Channels] = _MIDDLE
+
+
+def recognise(folder: Path) -> bool:
+    if exists(folder, _CONFIG):
+        return True
+    return exists(folder, _NEW_CONFIG) and "Deploy" in read_yaml(folder, _NEW_CONFIG)
+
+
+def read(folder: Path) -> Description:
+    name = _CONFIG if exists(folder, _CONFIG) else _NEW_CONFIG
+    deploy = convert(read_yaml(folder, name), _Config, name).Deploy
+    return Description(
+        task="segmentation",
+        files=_files(folder, deploy),
+        preprocess=_steps(deploy, name),
+        labels=read_labels(folder, _LABELS) if exists(folder, _LABELS) else (),
+    )
+
+
+def _files(folder: Path, deploy: _Deploy) -> ModelFiles:
+    if deploy.model is not None and deploy.params is not None and exists(folder, deploy.model):
+        return combined(folder, deploy.model, deploy.params)
+    return find_network(folder)
+
+
+def _steps(deploy: _Deploy, name: str) -> Tuple[AnyStep, ...]:
+    """PaddleSeg reads pictures as floats, so nothing is rounded on the way."""
+    steps = StepList(floats=True)
+    for operator in deploy.transforms:
+        kind = operator.get("type")
+        if not isinstance(kind, str):
+            raise ModelFolderError(f"{name}: a transform has no type")
+        if kind not in _READERS:
+            raise ModelFolderError(f"transform {kind} is not supported")
+        _READERS[kind](steps, operator, f"{name}, {kind}")
+    if not steps.fixed:
+        steps.resize(Resize(*_input_size(deploy, name)))
+    return steps.done()
+
+
+def _input_size(deploy: _Deploy, name: str) -> Tuple[int, int]:
+    """(width, height) a network without a Resize was exported with."""
+    shape = deploy.input_shape or []
+    if len(shape) != 4 or min(shape[2:]) < 1:
+        raise ModelFolderError(
+            f"{name}: neither transforms nor input_shape fix a size: export with --input_shape"
+        )
+    return shape[3], shape[2]
+
+
+def _resize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    """`target_size` is [w, h], the reverse of PaddleDetection's."""
+    resize = convert(operator, _Resize, where)
+    if resize.keep_ratio or resize.size_divisor:
+        raise ModelFolderError(f"{where}: keep_ratio and size_divisor are not supported")
+    if resize.interp not in _INTERPS:
+        raise ModelFolderError(f"{where}: interp {resize.interp} is not known")
+    width, height = resize.target_size
+    steps.resize(Resize(width, height, _INTERPS[resize.interp]))
+
+
+def _normalize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    norm = convert(operator, _Normalize, where)
+    steps.normalize(1 / 255, norm.mean, norm.std)
+
+
+def _padding(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
+    pad = convert(operator, _Padding, where)
+    width, height = pad.target_size
+    fill = pad.im_padding_value
+    steps.pad(Pad(width, height, (fill, fill, fill) if isinstance(fill, float) else fill))
+
+
+_READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {
+    "Resize": _resize,
+    "Normalize": _normalize,
+    "Padding": _padding,
+}

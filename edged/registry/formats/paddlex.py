@@ -1,0 +1,236 @@
+"""Folders as PaddleX 1 and 2 export them, by their `model.yml`.
+
+PaddleX 3 writes what the suites write that it is made of: their modules read that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+import msgspec
+
+from edged.errors import ModelFolderError
+from edged.registry.files import exists
+from edged.registry.formats.description import Description
+from edged.registry.formats.document import convert, read_yaml
+from edged.registry.formats.networks import find_network
+from edged.registry.formats.steps import StepList
+from edged.registry.spec import (
+    Align,
+    AnyStep,
+    Channels,
+    Color,
+    Interp,
+    Pad,
+    Resize,
+    ResizeFit,
+    ResizeInside,
+    ResizeShort,
+    Task,
+)
+
+EXPORTER = "PaddleX"
+
+_CONFIG = "model.yml"
+_TASKS: Dict[str, Task] = {
+    "classifier": "classification",
+    "detector": "detection",
+    "segmenter": "segmentation",
+}
+_INTERPS: Dict[str, Interp] = {
+    "NEAREST": "nearest",
+    "LINEAR": "linear",
+    "CUBIC": "cubic",
+    "AREA": "area",
+    "LANCZOS4": "lanczos",
+}
+_ALIGNS: Dict[int, Align] = {0: "start", 1: "center", 2: "end"}
+_MIDDLE = 127.5
+_EIGHT_BITS: Tuple[Channels, Channels] = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+
+_Size = Union[int, Tuple[int, int]]
+
+
+class _Attributes(msgspec.Struct):
+    model_type: str
+    labels: List[Union[str, int]] = []
+    fixed_input_shape: Optional[List[int]] = None
+
+
+class _Config(msgspec.Struct):
+    Transforms: List[Dict[str, Any]]
+    attributes: _Attributes = msgspec.field(name="_Attributes")
+    TransformsMode: Color = "RGB"
+
+
+class _Resize(msgspec.Struct):
+    """Defaults, here and below, are those of PaddleX 2."""
+
+    target_size: _Size = 608
+    interp: str = "LINEAR"
+    keep_ratio: bool = False
+
+
+class _ResizeByShort(msgspec.Struct):
+    short_size: int = 256
+    max_size: int = -1
+    interp: str = "LINEAR"
+
+
+class _ResizeByLong(msgspec.Struct):
+    long_size: int = 256
+    interp: str = "LINEAR"
+
+
+class _CenterCrop(msgspec.Struct):
+    crop_size: int = 224
+
+
+class _Normalize(msgspec.Struct):
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
+    min_val: Channels = _EIGHT_BITS[0]
+    max_val: Channels = _EIGHT_BITS[1]
+    is_scale: bool = True
+
+
+class _Padding(msgspec.Struct):
+    target_size: Optional[_Size] = None
+    pad_mode: int = 0
+    im_padding_value: Union[float, Channels, None] = None
+    size_divisor: Optional[int] = None
+    coarsest_stride: Optional[int] = None  # its name in PaddleX 1
+
+
+class _Reading(NamedTuple):
+    """What the operators are read into. `first`: of PaddleX 1; `fill`: of a bare Padding."""
+
+    steps: StepList
+    first: bool
+    fill: float
+
+
+def recognise(folder: Path) -> bool:
+    return exists(folder, _CONFIG) and "_Attributes" in read_yaml(folder, _CONFIG)
+
+
+def read(folder: Path) -> Description:
+    config = convert(read_yaml(folder, _CONFIG), _Config, _CONFIG)
+    kind = config.attributes.model_type
+    if kind not in _TASKS:
+        raise ModelFolderError(f"{_CONFIG}: a model_type of {kind} is not served")
+    return Description(
+        task=_TASKS[kind],
+        files=find_network(folder),
+        preprocess=_steps(config, first=exists(folder, "__model__")),
+        labels=tuple(map(str, config.attributes.labels)),
+    )
+
+
+def _steps(config: _Config, first: bool) -> Tuple[AnyStep, ...]:
+    """PaddleX 1 reads pictures as floats, and resizes them as such."""
+    of_detector = config.attributes.model_type == "detector"
+    fill = 0.0 if first and of_detector else _MIDDLE
+    reading = _Reading(StepList(config.TransformsMode, floats=first), first, fill)
+    for operator in config.Transforms:
+        if len(operator) != 1:
+            raise ModelFolderError(f"{_CONFIG}: one of the Transforms is not one operator")
+        ((kind, options),) = operator.items()
+        if kind.startswith("Arrange"):  # of PaddleX 1: the order of what is fed
+            continue
+        if kind not in _READERS:
+            raise ModelFolderError(f"transform {kind} is not supported")
+        _READERS[kind](reading, options or {}, f"{_CONFIG}, {kind}")
+    shape = config.attributes.fixed_input_shape
+    if not reading.steps.fixed and shape:
+        reading.steps.resize(Resize(*_input_size(shape)))
+    return reading.steps.done()
+
+
+def _input_size(shape: List[int]) -> Tuple[int, int]:
+    """(width, height) from [w, h] or [n, c, h, w]."""
+    if len(shape) == 4:
+        return shape[3], shape[2]
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    raise ModelFolderError(f"{_CONFIG}: fixed_input_shape must be [w, h] or [n, c, h, w]")
+
+
+def _resize(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    resize = convert(options, _Resize, where)
+    height, width = _pair(resize.target_size)
+    kind = ResizeInside if resize.keep_ratio else Resize
+    reading.steps.resize(kind(width, height, _interp(resize.interp, where)))
+
+
+def _resize_by_short(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    resize = convert(options, _ResizeByShort, where)
+    interp = _interp(resize.interp, where)
+    if resize.max_size > 0:
+        reading.steps.resize(ResizeFit(resize.short_size, resize.max_size, interp, by="size"))
+    else:
+        reading.steps.resize(ResizeShort(resize.short_size, interp))
+
+
+def _resize_by_long(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    resize = convert(options, _ResizeByLong, where)
+    long = resize.long_size
+    reading.steps.resize(ResizeInside(long, long, _interp(resize.interp, where)))
+
+
+def _center_crop(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    size = convert(options, _CenterCrop, where).crop_size
+    reading.steps.crop(size, size)
+
+
+def _normalize(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    """((x - min) / (max - min) - mean) / std, the division by the range only if `is_scale`."""
+    norm = convert(options, _Normalize, where)
+    if not norm.is_scale:
+        reading.steps.normalize(1.0, norm.mean, norm.std)
+    elif (norm.min_val, norm.max_val) == _EIGHT_BITS:
+        reading.steps.normalize(1 / 255, norm.mean, norm.std)
+    else:
+        spans = [high - low for high, low in zip(norm.max_val, norm.min_val)]
+        mean = [low + part * span for low, part, span in zip(norm.min_val, norm.mean, spans)]
+        std = [part * span for part, span in zip(norm.std, spans)]
+        reading.steps.normalize(1.0, (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def _padding(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    """`target_size` is [w, h] in PaddleX 1, [h, w] in 2."""
+    pad = convert(options, _Padding, where)
+    if pad.pad_mode not in _ALIGNS:
+        raise ModelFolderError(f"{where}: pad_mode {pad.pad_mode} is not supported")
+    fill = reading.fill if pad.im_padding_value is None else pad.im_padding_value
+    value = (fill, fill, fill) if isinstance(fill, float) else fill
+    if pad.target_size is not None:
+        height, width = _pair(pad.target_size)
+        if reading.first:
+            width, height = height, width
+        reading.steps.pad(Pad(width, height, value, _ALIGNS[pad.pad_mode]))
+    else:
+        stride = pad.coarsest_stride or pad.size_divisor
+        default = 1 if reading.first else 32
+        reading.steps.pad_to_multiple(stride or default, value, _ALIGNS[pad.pad_mode])
+
+
+def _interp(name: str, where: str) -> Interp:
+    if name not in _INTERPS:
+        raise ModelFolderError(f"{where}: interp {name} is not known")
+    return _INTERPS[name]
+
+
+def _pair(size: _Size) -> Tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+_READERS: Dict[str, Callable[[_Reading, Mapping[str, Any], str], None]] = {
+    "Resize": _resize,
+    "ResizeByShort": _resize_by_short,
+    "ResizeByLong": _resize_by_long,
+    "CenterCrop": _center_crop,
+    "Normalize": _normalize,
+    "Padding": _padding,
+}

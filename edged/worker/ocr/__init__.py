@@ -1,0 +1,1 @@
+"""The steps of reading text: finding lines, cutting them out, letters, their order."""

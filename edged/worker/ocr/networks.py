@@ -1,0 +1,224 @@
+"""The three networks of an OCR model, each at the few sizes that it is loaded for.
+
+A predictor takes one size only, and those of a text detector are large, so a size costs
+memory, and another one costs time. Measured with PP-OCR (detector v3, recognition v2 of
+6625 letters) on x86-64, one thread, a busy machine:
+
+| | Paddle Lite | Paddle Inference |
+|---|---|---|
+| detector 640 x 640 | 205 MB, 270 ms | 158 MB, 150 ms |
+| detector 960 x 544 | 253 MB, 160-350 ms | 150 MB, 93-190 ms |
+| detector 960 x 736 | 345 MB, 400 ms | |
+| detector 960 x 960 | 450 MB, 515 ms | 222 MB, 230 ms |
+| recognition 320, 640, 1280 wide | 43, 55, 103 MB; 38, 60, 128 ms | 4, 27, 57 MB; 12, 34, 36 ms |
+| another size of the detector, its first run | 0 to 0.4 s more, once 0.8 | 0.3 to 1.1 s more |
+
+Detector: one is loaded at a time, so that its memory is that of the largest size seen; a
+camera sends one size and never waits again. Letting one go before loading the next gives
+its memory back (35 changes: level from the second round on, at 660 MB on Paddle Lite and
+850 on Paddle Inference for the whole process; 1.9 GB with six sizes kept on Paddle Lite).
+That was seen on x86-64 only: on ARM, others have seen predictors leave threads behind.
+
+With sizes free of charge there is one for each usual frame, 16:9, 4:3 and square, upright
+too, since padding changes what is read. Of one photograph's 13 lines 12 read as in the
+reference at their exact size, 960 x 544, and 8 on 960 x 960 with zeros below. It is not
+clearly for the worse (mean score 0.887 and 0.883), and to fill with the mean, the edge or
+a mirror image came no nearer to the exact size than zeros.
+
+Recognition: three widths, loaded when first wanted and kept, 200 MB for all on Paddle
+Lite. Of 46 lines in three photographs, parts of one among them, 40 read as at their exact
+width, with five widths (325 MB) 40 too, with 1280 alone 19; the mean score is lower by
+0.001 with three and 0.03 with one. To mask the padding changed none of them. A line longer
+than the widest (40 times its height at 32) is squeezed into it; what that costs was not
+measured.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.errors import BadOutput, EngineError, ModelFolderError
+from edged.registry import program
+from edged.registry.spec import BoxRules, ModelFiles, Reading
+from edged.wire import TensorInfo
+from edged.worker.clock import Clock
+from edged.worker.decode import Picture
+from edged.worker.engines import Array, Engine, Load, Network
+from edged.worker.ocr import ctc
+from edged.worker.ocr.crop import Blob, Size, line_blob, page_blob, width_at
+from edged.worker.ocr.db import Quad, TextBox, find_boxes
+
+# The first is loaded at the start.
+_CANVASES: Tuple[Size, ...] = (
+    *((960, 544), (544, 960), (960, 704), (704, 960), (960, 960)),
+    *((640, 352), (352, 640), (640, 480), (480, 640), (640, 640)),
+)
+_GRID = 32  # pixels: what the detector's strides divide
+_LINE_WIDTHS = (320, 640, 1280)
+_LINE_HEIGHT = 48  # PP-OCRv3 and later
+_ANGLE_SIZE = (192, 48)
+_SURELY_TURNED = 0.9
+_SHORTEST_SIDE = 3.0  # pixels of the picture
+
+
+class Detector:
+    """Finds the lines of text in a picture of any size."""
+
+    def __init__(self, files: ModelFiles, rules: BoxRules, load: Load) -> None:
+        width, height = _declared_size(files)
+        self._canvases = _CANVASES if not width or not height else ((width, height),)
+        self._files, self._rules, self._load = files, rules, load
+        self._canvas = self._canvases[0]
+        self._engine: Optional[Engine] = None
+        engine = self._on(self._canvas)
+        self.inputs: Sequence[TensorInfo] = engine.inputs
+        width, height = self._canvas
+        _check_shape("detection", _blank_run(engine), (1, 1, height, width))
+
+    def find(self, picture: Picture, clock: Clock) -> List[TextBox]:
+        """Corners are in whole pixels of the picture, those of its frame included."""
+        height, width = picture.shape[:2]
+        size, canvas = fit(width, height, self._canvases)
+        blob = page_blob(picture, size, canvas)
+        clock.lap("preprocess")
+        (output, *_) = _run(self._on(canvas), blob)
+        clock.lap("run")
+        _check_shape("detection", output, (1, 1, canvas[1], canvas[0]))
+        probabilities = np.ascontiguousarray(output[0, 0, : size[1], : size[0]], np.float32)
+        scale = np.array([width / size[0], height / size[1]])
+        boxes = [
+            TextBox(_whole_pixels(box.quad * scale, width, height), box.score)
+            for box in find_boxes(probabilities, self._rules)
+        ]
+        clock.lap("postprocess")
+        return [box for box in boxes if _shortest_side(box.quad) > _SHORTEST_SIDE]
+
+    def _on(self, canvas: Size) -> Engine:
+        if self._engine is None or canvas != self._canvas:
+            self._engine = None  # lets go of the memory before more is taken
+            self._engine = self._load(Network(self._files, canvas, trial=False))
+            self._canvas = canvas
+        return self._engine
+
+
+def fit(width: int, height: int, canvases: Sequence[Size]) -> Tuple[Size, Size]:
+    """The size that a picture is brought to, and the smallest of `canvases` that holds it.
+
+    It is never enlarged, except to the grid.
+    """
+    scale = min(1.0, max(min(w / width, h / height) for w, h in canvases))
+    wanted = (_on_grid(width * scale), _on_grid(height * scale))
+    holding = [one for one in canvases if one[0] >= wanted[0] and one[1] >= wanted[1]]
+    canvas = min(holding or canvases, key=lambda one: one[0] * one[1])
+    return (min(wanted[0], canvas[0]), min(wanted[1], canvas[1])), canvas
+
+
+def _on_grid(side: float) -> int:
+    return max(_GRID, round(int(side) / _GRID) * _GRID)
+
+
+def _whole_pixels(quad: NDArray[np.float64], width: int, height: int) -> Quad:
+    return np.rint(quad).clip(0, (width, height)).astype(np.float32)
+
+
+def _shortest_side(quad: Quad) -> float:
+    return float(np.linalg.norm(quad - np.roll(quad, 1, axis=0), axis=1).min())
+
+
+class Angle:
+    """Tells lines that are upside down. Its program declares a size that it is not fed."""
+
+    def __init__(self, files: ModelFiles, load: Load) -> None:
+        self._engine = load(Network(files, _ANGLE_SIZE, resizable=True, trial=False))
+        _check_shape("angle", _blank_run(self._engine), (1, 2))
+
+    def is_turned(self, line: Picture, clock: Clock) -> bool:
+        blob = line_blob(line, _ANGLE_SIZE)
+        clock.lap("preprocess")
+        (output, *_) = _run(self._engine, blob)
+        clock.lap("run")
+        return bool(output[0, 1] > _SURELY_TURNED)
+
+
+class Recognition:
+    """Reads a line."""
+
+    def __init__(self, reading: Reading, load: Load) -> None:
+        """Raises ModelFolderError for a dictionary that is not this network's."""
+        width, height = _declared_size(reading.recognition)
+        self._height = reading.line_height or height or _LINE_HEIGHT
+        self._widths = (width,) if width else _LINE_WIDTHS
+        self._files, self._load = reading.recognition, load
+        self._engines: Dict[int, Engine] = {}
+        self._letters = ("", *reading.letters, " ")
+        output = _blank_run(self._on(self._widths[0]))
+        if output.ndim != 3:
+            raise EngineError(f"recognition answers [1, T, C], this one {list(output.shape)}")
+        if output.shape[2] != len(self._letters):
+            raise ModelFolderError(
+                f"the dictionary has {len(reading.letters)} letters, which makes"
+                f" {len(self._letters)} with the blank and the space, but the recognition"
+                f" network answers {output.shape[2]}"
+            )
+
+    def read(self, line: Picture, clock: Clock) -> ctc.Text:
+        """Raises BadOutput."""
+        wanted = width_at(line, self._height)
+        width = next((one for one in self._widths if one >= wanted), self._widths[-1])
+        blob = line_blob(line, (width, self._height))
+        clock.lap("preprocess")
+        (output, *_) = _run(self._on(width), blob)
+        clock.lap("run")
+        steps = np.asarray(output[0], np.float32)
+        # What comes later is of the padding; a letter may come a step after its end.
+        seen = -(-min(wanted, width) * len(steps) // width) + 1
+        text = ctc.decode(steps[:seen], self._letters)
+        clock.lap("postprocess")
+        return text
+
+    def _on(self, width: int) -> Engine:
+        if width not in self._engines:
+            network = Network(self._files, (width, self._height), trial=False)
+            self._engines[width] = self._load(network)
+        return self._engines[width]
+
+
+def turn(line: Picture) -> Picture:
+    """By 180 degrees."""
+    return cv2.rotate(line, cv2.ROTATE_180).astype(np.uint8, copy=False)
+
+
+def _declared_size(files: ModelFiles) -> Tuple[int, int]:
+    """(width, height) that the program fixes, 0 for what is free or not to be known."""
+    if files.kind == "nb" or Path(files.model).suffix == ".json":
+        return 0, 0
+    model = f"{files.model}/__model__" if files.kind == "separate" else files.model
+    shapes = list(program.read(model).inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return 0, 0
+    *_, height, width = shapes[0]
+    return max(width, 0), max(height, 0)
+
+
+def _run(engine: Engine, blob: Blob) -> List[Array]:
+    return engine.run({engine.inputs[0].name: blob})
+
+
+def _blank_run(engine: Engine) -> Array:
+    """The first output for a blank picture. Raises EngineError where that fails."""
+    try:
+        return _run(engine, np.zeros(engine.inputs[0].shape, np.float32))[0]
+    except BadOutput as error:
+        raise EngineError(str(error)) from error
+
+
+def _check_shape(name: str, output: Array, shape: Tuple[int, ...]) -> None:
+    if output.shape != shape:
+        raise EngineError(
+            f"the {name} network answers {list(shape)}, this one {list(output.shape)}"
+        )

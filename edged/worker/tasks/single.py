@@ -1,0 +1,50 @@
+"""The kinds of models that are one network: a picture in, its outputs to results."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Sequence
+
+from edged.registry.spec import ModelSpec
+from edged.results import Result
+from edged.wire import TensorInfo
+from edged.worker.clock import Clock
+from edged.worker.decode import Picture
+from edged.worker.engines import Array, Load, Network
+from edged.worker.preprocess import Preprocess
+
+Results = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
+"""(outputs, spec, width, height, top) -> results, best score first; `width` and `height`
+are the picture's, in pixels as a viewer shows it."""
+
+
+def single(results: Results) -> Callable[[ModelSpec, Load], SingleNetwork]:
+    """The task whose network's outputs `results` reads."""
+
+    def open_task(spec: ModelSpec, load: Load) -> SingleNetwork:
+        return SingleNetwork(spec, load, results)
+
+    return open_task
+
+
+class SingleNetwork:
+    """As `Task` says."""
+
+    def __init__(self, spec: ModelSpec, load: Load, results: Results) -> None:
+        self._spec = spec
+        self._engine = load(Network(spec.files, spec.fixed_size))
+        self._preprocess = Preprocess(spec, self._engine.inputs)
+        self._results = results
+
+    @property
+    def inputs(self) -> Sequence[TensorInfo]:
+        return self._engine.inputs
+
+    def predict(self, picture: Picture, top: int, clock: Clock) -> List[Result]:
+        height, width = picture.shape[:2]
+        feeds = self._preprocess(picture)
+        clock.lap("preprocess")
+        outputs = self._engine.run(feeds)
+        clock.lap("run")
+        results = self._results(outputs, self._spec, width, height, top)
+        clock.lap("postprocess")
+        return results
