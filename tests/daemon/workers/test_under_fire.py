@@ -19,7 +19,7 @@ LARGE = {"width": 2400, "height": 1600}  # so that a worker is busy most of the 
 
 @pytest.mark.parametrize(
     ("instances", "seconds"),
-    [(1, 5), (2, 5), pytest.param(1, 60, marks=pytest.mark.slow)],
+    [(1, 4), (2, 4), pytest.param(1, 60, marks=pytest.mark.slow)],
 )
 def test_no_request_is_lost(serve: Serve, tmp_path: Path, instances: int, seconds: float) -> None:
     add_model(tmp_path / "models", instances=instances)
@@ -40,8 +40,8 @@ def test_no_request_is_lost(serve: Serve, tmp_path: Path, instances: int, second
             kills += 1
     for client in clients:
         client.join()
-    assert kills >= 5
-    assert len(answers) > 10 * kills
+    assert kills >= 3
+    assert len(answers) > 2 * kills
     assert [status for status, _ in answers if status != 200] == []
     assert len({body for _, body in answers}) == 1
     assert poison_of(tmp_path) == []
