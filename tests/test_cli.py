@@ -17,6 +17,8 @@ import pytest
 from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
 DIGITS = DEMO_MODELS / "digits"
+LITE = importlib.util.find_spec("paddlelite") is not None
+needs_paddle_lite = pytest.mark.skipif(not LITE, reason="Paddle Lite, which converts, is not here")
 
 
 def edged(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -99,8 +101,7 @@ def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     answer = json.loads(done.stdout)
     assert answer["servable"] is False
-    lite = importlib.util.find_spec("paddlelite") is not None
-    assert ("ARM" if lite else "Paddle Lite only") in answer["reason"]
+    assert ("ARM" if LITE else "Paddle Lite only") in answer["reason"]
 
 
 def test_models_check_says_what_it_recognised(fixtures: Path, state: Path) -> None:
@@ -129,6 +130,7 @@ def test_models_check_as_json_has_all_of_it(fixtures: Path, state: Path) -> None
     assert answer["result"][0]["extended"]["mask"]["size"] == [1080, 810]
 
 
+@needs_paddle_lite
 def test_models_convert_makes_a_folder_for_a_board(fixtures: Path, tmp_path: Path) -> None:
     state, photo = f"--state={tmp_path / 'state'}", fixtures / "photos" / "bus.jpg"
     source = fixtures / "models" / "picodet_xs_320_coco"
@@ -148,6 +150,7 @@ def test_models_convert_makes_a_folder_for_a_board(fixtures: Path, tmp_path: Pat
     assert "model.nb is made for ARM, this machine is x86-64" in checked.stdout
 
 
+@needs_paddle_lite
 def test_models_convert_keeps_the_sample_and_the_number(tmp_path: Path) -> None:
     done = edged(
         "models", "convert", DIGITS, "--target=x86", f"--out={tmp_path}/out", f"--state={tmp_path}"
@@ -160,6 +163,7 @@ def test_models_convert_keeps_the_sample_and_the_number(tmp_path: Path) -> None:
     assert answer["result"]
 
 
+@needs_paddle_lite
 def test_models_convert_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     networks = fixtures / "models" / "wrong_target"
     folder = tmp_path / "model"
