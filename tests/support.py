@@ -46,7 +46,11 @@ class RunningDaemon:
         )
         self.port = 0
         if wait:
-            self.wait_loaded()
+            try:
+                self.wait_loaded()
+            except AssertionError:
+                self.close()
+                raise
 
     def wait_loaded(self) -> None:
         """Until every model is ready or failed, as the daemon itself announces."""
