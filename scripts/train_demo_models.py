@@ -20,7 +20,6 @@ from demo_models import (
     detector,
     export,
     glyphs,
-    hands,
     lite,
     measure,
     photos,
@@ -53,7 +52,7 @@ def _say(line: str) -> None:
 
 
 def make_digits(folder: Path, share: float) -> None:
-    net = detector.train(_say, share)
+    net = detector.train(detector.Plan().part(share), _say)
     export.save_detector(net, detector.SIDE, folder)
     finish_digits(folder)
 
@@ -64,9 +63,9 @@ def finish_digits(folder: Path, count: int = 400) -> None:
     scanned = glyphs.scanned()[1]
     samples.detector_sample(folder, samples.digits_scene(scanned), DIGITS, detector.SIDE, THRESHOLD)
     print("held-out writers, held-out photographs:")
-    _measured_detector(folder, detector.scanned_draw(scanned), count)
+    _measured_detector(folder, detector.held_out_draw(scanned), count)
     print("a hand that training never saw, held-out photographs:")
-    _measured_detector(folder, lambda rng: detector.written_draw(rng, hands.TEST_HAND), count)
+    _measured_detector(folder, detector.test_hand_draw, count)
 
 
 def make_camera_check(folder: Path, share: float) -> None:

@@ -51,33 +51,27 @@ class Plan:
         return replace(self, patches=patches, tiles=tiles, whole=whole)
 
 
-CYCLES = (Plan(), Plan(patches=0, tiles=1500, whole=300, rate=1.5e-3))
-
-
-def scanned_draw(scanned: List[Glyph]) -> Draw:
-    """Each digit as often as the others, although more 8s than 0s fail to keep their loops."""
-    by_label = [[glyph for glyph in scanned if glyph.label == label] for label in range(10)]
-
+def train_draw(scanned: List[Glyph]) -> Draw:
     def draw(rng: Rng) -> Glyph:
-        same = by_label[rng.integers(10)]
-        return same[rng.integers(len(same))]
+        if rng.random() < 0.6:
+            return scanned[rng.integers(len(scanned))]
+        return glyphs.written(rng, hands.TRAIN_HAND, int(rng.integers(10)))
 
     return draw
 
 
-def train_draw(scanned: List[Glyph]) -> Draw:
-    draw = scanned_draw(scanned)
-    return lambda rng: draw(rng) if rng.random() < 0.6 else written_draw(rng, hands.TRAIN_HAND)
+def held_out_draw(scanned: List[Glyph]) -> Draw:
+    return lambda rng: scanned[rng.integers(len(scanned))]
 
 
-def written_draw(rng: Rng, hand: hands.Hand) -> Glyph:
-    return glyphs.written(rng, hand, int(rng.integers(10)))
+def test_hand_draw(rng: Rng) -> Glyph:
+    return glyphs.written(rng, hands.TEST_HAND, int(rng.integers(10)))
 
 
-def draw_shard(*seed: int) -> List[Scene]:
+def draw_shard(seed: int) -> List[Scene]:
     """One shard of training scenes; runs in a process of its own."""
     cv2.setNumThreads(1)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([11, seed])
     draw = train_draw(glyphs.scanned()[0])
     pictures = photos.load_all(photos.TRAIN)
     return [scenes.compose(rng, pictures, draw) for _ in range(SHARD)]
@@ -219,22 +213,21 @@ def tiled_parts(rng: Rng, pool: Sequence[Scene]) -> Scene:
     return mosaic([Scene(tinted(rng, part.image), part.boxes, part.labels) for part in parts])
 
 
-def batches(plan: Plan, seed: int) -> Iterator[List[Scene]]:
+def batches(plan: Plan, rng: Rng) -> Iterator[List[Scene]]:
     """Training batches: patches, then scenes from shards that a second process draws meanwhile."""
-    rng = np.random.default_rng(seed)
     draw = train_draw(glyphs.scanned()[0])
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        waiting = [pool.submit(draw_shard, seed, i) for i in range(WINDOW)]
+        waiting = [pool.submit(draw_shard, i) for i in range(WINDOW)]
         for _ in range(plan.patches):
             yield [tiled_patches(rng, draw) for _ in range(plan.batch)]
         shards: List[List[Scene]] = []
-        used, drawn = 0, WINDOW
+        used, seed = 0, WINDOW
         for step in range(plan.tiles + plan.whole):
             if used <= 0:
                 shards = [*shards, waiting.pop(0).result()][-WINDOW:]
                 used = SHARD * (USES if len(shards) == WINDOW else 1)
-                waiting.append(pool.submit(draw_shard, seed, drawn))
-                drawn += 1
+                waiting.append(pool.submit(draw_shard, seed))
+                seed += 1
             ready = [scene for shard in shards for scene in shard]
             if step < plan.tiles:
                 yield [tiled_parts(rng, ready) for _ in range(plan.batch)]
@@ -244,8 +237,9 @@ def batches(plan: Plan, seed: int) -> Iterator[List[Scene]]:
                 used -= plan.batch
 
 
-def _cycle(plan: Plan, net: Detector, say: Callable[[str], None], seed: int) -> None:
-    """One cycle: the rate rises, falls to nothing, and the averaged weights stay."""
+def train(plan: Plan, say: Callable[[str], None], seed: int = 1) -> Detector:
+    paddle.seed(seed)
+    net = Detector(10)
     rate = paddle.optimizer.lr.LinearWarmup(
         paddle.optimizer.lr.CosineAnnealingDecay(plan.rate, plan.steps),
         50,
@@ -261,7 +255,7 @@ def _cycle(plan: Plan, net: Detector, say: Callable[[str], None], seed: int) -> 
     average = Average(net)
     centres, strides = grid(SIDE)
     started, recent = time.monotonic(), 4.0
-    for step, batch in enumerate(batches(plan, seed)):
+    for step, batch in enumerate(batches(plan, np.random.default_rng(seed))):
         loss = loss_of(net, batch, centres, strides)
         loss.backward()
         optimiser.step()
@@ -273,12 +267,4 @@ def _cycle(plan: Plan, net: Detector, say: Callable[[str], None], seed: int) -> 
             seconds = time.monotonic() - started
             say(f"step {step}/{plan.steps} loss {recent:.3f} after {seconds:.0f} s")
     average.copy_to(net)
-
-
-def train(say: Callable[[str], None], share: float = 1.0) -> Detector:
-    """A detector trained through `share` of every cycle."""
-    paddle.seed(1)
-    net = Detector(10)
-    for seed, plan in enumerate(CYCLES, 1):
-        _cycle(plan.part(share), net, say, seed)
     return net
