@@ -121,6 +121,7 @@ def test_a_page_of_sixty_lines(reader: RunningDaemon) -> None:
     assert len(expected.intersection(read)) >= 50
 
 
+@pytest.mark.slow
 def test_frames_of_all_sizes_are_served_by_one_worker(
     reader: RunningDaemon, photos: Dict[str, bytes]
 ) -> None:

@@ -123,7 +123,7 @@ KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(document=st.dictionaries(KEYS, VALUES))
 def test_no_document_raises(
     tmp_path_factory: pytest.TempPathFactory, document: Dict[str, Any]
@@ -136,7 +136,7 @@ def test_no_document_raises(
     assert (entry.spec is None) == bool(entry.reason)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     content=st.binary(max_size=60) | st.text(alphabet="mid: [{}]-&*!'\"\\\n#|>%@`0x_.", max_size=60)
 )

@@ -405,7 +405,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=st.lists(STEP, max_size=3))
 def test_no_preprocessing_raises(
     tmp_path_factory: pytest.TempPathFactory, steps: List[Dict[str, Any]]

@@ -254,7 +254,7 @@ SOUND = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(SOUND)), st.data())
 def test_any_damage_is_a_picture_or_a_bad_image(name: str, data: st.DataObject) -> None:
     damaged = bytearray(SOUND[name])
