@@ -129,7 +129,6 @@ class Daemon:
 
     async def stop(self) -> None:
         """Refuses what is new, answers what was accepted, ends the workers."""
-        self.service.stopping = True
         await self._site.stop()
         await self._traffic.stop(self._settings.deadline + 1)
         await self._runner.cleanup()

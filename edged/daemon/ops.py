@@ -12,14 +12,6 @@ from edged.daemon.pool import Counters
 from edged.daemon.service import Served, Service
 
 
-class ModelCounters(msgspec.Struct):
-    answered: int = 0
-    failed: int = 0
-    refused: int = 0
-    restarts: int = 0
-    queued: int = 0
-
-
 class ModelInfo(msgspec.Struct):
     """`mid` is None where two folders claim one; `input_size` is (width, height), None for any."""
 
@@ -74,7 +66,7 @@ def readiness_of(service: Service) -> Readiness:
     """Ready when nothing loads any more and one model at least answers."""
     states = [served.state for served in service.models]
     return Readiness(
-        ready=not service.stopping and "ready" in states and "loading" not in states,
+        ready="ready" in states and "loading" not in states,
         loading=[served.entry.name for served in service.models if served.state == "loading"],
         failed=[served.entry.name for served in service.models if served.state == "failed"],
     )

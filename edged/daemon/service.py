@@ -47,7 +47,6 @@ class Service:
 
     def __init__(self, models: Sequence[Served], settings: Settings) -> None:
         self.models = list(models)
-        self.stopping = False
         self._settings = settings
         self._by_mid: Dict[int, Served] = {}
         for served in models:

@@ -28,7 +28,7 @@ class Traffic:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._stopping = False
+        self.stopping = False
         # A connection has one request under way at a time; the value is what its body holds.
         self._under_way: Dict[web.RequestHandler, int] = {}
         self._idle = asyncio.Event()
@@ -36,7 +36,7 @@ class Traffic:
 
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Raises Stopping for a request that begins after `stop`."""
-        if self._stopping:
+        if self.stopping:
             raise Stopping()
         self._under_way[request.protocol] = 0
         self._idle.clear()
@@ -54,13 +54,9 @@ class Traffic:
         self._bytes += size
         self._under_way[request.protocol] += size
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
-
     async def stop(self, seconds: float) -> None:
         """Refuses what is new, and waits until what is under way is answered."""
-        self._stopping = True
+        self.stopping = True
         # Past every deadline whoever is left has stopped reading.
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
