@@ -44,12 +44,23 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     memory_limit: int
 
 
+class PredictOptions(msgspec.Struct, frozen=True):
+    """What a request may ask of a model, whatever the dialect calls it.
+
+    `show`: the drawn picture too. `top`: so many classes of a classifier, best first.
+    `threshold`: the least score, in 0..1, in the place of the model's own.
+    """
+
+    show: bool = False
+    top: int = 5
+    threshold: Optional[float] = None
+
+
 class Infer(msgspec.Struct, tag=True, frozen=True):
-    """One picture (the payload). `show` asks for the drawn picture too."""
+    """One picture (the payload)."""
 
     id: int
-    show: bool
-    top: int
+    options: PredictOptions
 
 
 class TensorInfo(msgspec.Struct, frozen=True):

@@ -28,7 +28,10 @@ SPEC = ModelSpec(
     labels=("头盔", "none"),
 )
 OPTIONS = wire.EngineOptions(("paddlelite", "paddle"), "/cache", 2, "high")
-TO_WORKER: List[wire.ToWorker] = [wire.Load(SPEC, OPTIONS, 1 << 40), wire.Infer(1, True, 5)]
+TO_WORKER: List[wire.ToWorker] = [
+    wire.Load(SPEC, OPTIONS, 1 << 40),
+    wire.Infer(1, wire.PredictOptions(True, 5, 0.25)),
+]
 FROM_WORKER: List[wire.FromWorker] = [
     wire.Loaded("paddle", [wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
     wire.Running(1 << 40),

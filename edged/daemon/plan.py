@@ -36,7 +36,7 @@ def make_plan(spec: ModelSpec, models: int, settings: Settings) -> Plan:
     )
     return Plan(
         load=wire.Load(spec, options, memory_limit=2 * memory),
-        limits=Limits(share.instances, settings.queue, settings.run_timeout, memory, settings.top),
+        limits=Limits(share.instances, settings.queue, settings.run_timeout, memory),
         sample=read_sample(Path(spec.folder)),
         poison=state / "poison" / str(spec.mid),
     )

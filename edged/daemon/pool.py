@@ -49,7 +49,6 @@ class Limits(NamedTuple):
     queue: int
     run_timeout: float
     memory: int
-    top: int
 
 
 class Counters(msgspec.Struct):
@@ -124,7 +123,9 @@ class Pool:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in workers))
 
-    async def predict(self, image: bytes, show: bool, deadline: float) -> Prediction:
+    async def predict(
+        self, image: bytes, options: wire.PredictOptions, deadline: float
+    ) -> Prediction:
         """Raises ModelUnavailable, QueueFull, PoisonImage, DeadlinePassed, or what the worker says.
 
         `deadline` is in the loop's time. Cancelled, it drops the job while that is queued.
@@ -134,7 +135,7 @@ class Pool:
         except EdgedError:
             self._counters.refused += 1
             raise
-        job = Job(image, show, self._limits.top, deadline, self._loop.create_future())
+        job = Job(image, options, deadline, self._loop.create_future())
         timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
         self._queue.append(job)
         try:
@@ -234,7 +235,7 @@ class Pool:
         if self._sample is None:
             return
         answer: asyncio.Future[Prediction] = self._loop.create_future()
-        worker.send(Job(self._sample.image, False, self._limits.top, 0.0, answer))
+        worker.send(Job(self._sample.image, wire.PredictOptions(), 0.0, answer))
         try:
             self._learn(await worker.next_finished())
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
+from edged import wire
 from edged.config import Settings
 from edged.daemon.pool import Pool
 from edged.errors import (
@@ -38,7 +39,7 @@ class Request(NamedTuple):
     """What a dialect has read. `deadline` is in the loop's time."""
 
     image: bytes
-    show: bool
+    options: wire.PredictOptions
     deadline: float
 
 
@@ -57,7 +58,7 @@ class Service:
     async def predict(self, mid: int, request: Request) -> Prediction:
         """Raises EdgedError: of the picture, of the model, or of the time it took."""
         self._check(request)
-        return await self._pool(mid).predict(request.image, request.show, request.deadline)
+        return await self._pool(mid).predict(request.image, request.options, request.deadline)
 
     async def predict_many(
         self, mids: Sequence[int], request: Request
@@ -72,7 +73,7 @@ class Service:
 
     async def _one_of_many(self, mid: int, request: Request) -> Union[Prediction, EdgedError]:
         try:
-            return await self._pool(mid).predict(request.image, request.show, request.deadline)
+            return await self._pool(mid).predict(request.image, request.options, request.deadline)
         except EdgedError as error:
             return error
 

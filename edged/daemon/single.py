@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import AsyncIterator
 
+from edged import wire
 from edged.config import Settings
 from edged.daemon.plan import engines_in_use, make_plan, open_pool
 from edged.daemon.pool import Pool
@@ -38,4 +39,5 @@ async def predict(entry: Entry, settings: Settings, image: bytes, show: bool) ->
     """One picture through one model. Raises EdgedError."""
     async with single_model(entry, settings) as pool:
         deadline = asyncio.get_running_loop().time() + settings.deadline
-        return await pool.predict(image, show, deadline)
+        options = wire.PredictOptions(show, settings.top)
+        return await pool.predict(image, options, deadline)

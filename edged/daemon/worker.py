@@ -24,19 +24,17 @@ class Job:
     killed.
     """
 
-    __slots__ = ("answer", "crashes", "deadline", "deaths", "image", "show", "top")
+    __slots__ = ("answer", "crashes", "deadline", "deaths", "image", "options")
 
     def __init__(
         self,
         image: bytes,
-        show: bool,
-        top: int,
+        options: wire.PredictOptions,
         deadline: float,
         answer: asyncio.Future[Prediction],
     ) -> None:
         self.image = image
-        self.show = show
-        self.top = top
+        self.options = options
         self.deadline = deadline
         self.answer = answer
         self.deaths = 0
@@ -116,7 +114,7 @@ class Worker:
             self.since = self._began = self._loop.time()
         self._last_id += 1
         self.jobs[self._last_id] = job
-        infer = wire.Infer(self._last_id, job.show, job.top)
+        infer = wire.Infer(self._last_id, job.options)
         self._process.writer.writelines([wire.encode(infer, len(job.image)), job.image])
 
     async def next_finished(self) -> Finished:

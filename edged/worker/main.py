@@ -87,7 +87,7 @@ class _Server:
             return
         wire.send(self._channel, wire.Running(request.id))
         try:
-            outcome = self._model.predict(prepared, request.show, request.top)
+            outcome = self._model.predict(prepared, request.options)
         except EdgedError as error:
             wire.send(self._channel, _failure(request.id, error))
             return

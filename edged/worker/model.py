@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, NamedTuple
 
 from edged.results import Result, Stages
-from edged.wire import Load, TensorInfo
+from edged.wire import Load, PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import first_engine
@@ -38,12 +38,12 @@ class Model:
     def inputs(self) -> List[TensorInfo]:
         return list(self._task.inputs)
 
-    def predict(self, prepared: Prepared, show: bool, top: int) -> Outcome:
-        """`top` is how many classes a classifier answers. Raises as `Task.predict`."""
+    def predict(self, prepared: Prepared, options: PredictOptions) -> Outcome:
+        """Raises as `Task.predict`."""
         picture, clock = prepared.picture, Clock()
-        results = self._task.predict(picture, top, clock)
+        results = self._task.predict(picture, options, clock)
         drawn = b""
-        if show:
+        if options.show:
             draw(picture, results, self._kind)
             drawn = encode_jpeg(picture)
         clock.lap("draw")

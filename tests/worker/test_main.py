@@ -42,7 +42,7 @@ def second_decoded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         def __init__(self, load: wire.Load) -> None:
             pass
 
-        def predict(self, prepared: Prepared, show: bool, top: int) -> Outcome:
+        def predict(self, prepared: Prepared, options: wire.PredictOptions) -> Outcome:
             assert event.wait(SECONDS)
             return Outcome([], Stages(0, 0, 0, 0, 0), b"")
 
@@ -61,7 +61,9 @@ def test_one_is_decoded_while_another_runs(second_decoded: threading.Event) -> N
         server.start()
         ours.sendall(wire.encode(LOAD))
         for number in (1, 2):
-            ours.sendall(wire.encode(wire.Infer(number, False, 5), len(picture)) + picture)
+            ours.sendall(
+                wire.encode(wire.Infer(number, wire.PredictOptions()), len(picture)) + picture
+            )
         messages = [receive(ours) for _ in range(5)]
         ours.shutdown(socket.SHUT_WR)
         server.join(SECONDS)

@@ -31,6 +31,7 @@ from edged.errors import (
     UnknownModel,
 )
 from edged.results import Prediction, Result
+from edged.wire import PredictOptions
 
 BASE64 = "/api/model/service/base64"
 BINARY = "/api/model/service/binary"
@@ -122,30 +123,33 @@ class EdgeBoard:
         fields = _json_fields(body, version)
         image = _decode_base64(fields.image, version.image_field)
         # Only JSON true turns the picture on; anything else is what a client may send for "no".
-        show = bytes(fields.show) == b"true"
-        prediction = await self._service.predict(mid, Request(image, show, deadline))
+        options = self._options(bytes(fields.show) == b"true")
+        prediction = await self._service.predict(mid, Request(image, options, deadline))
         return _one(request, prediction)
 
     async def _binary(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
         query = _query(request)
-        mid, show = _mid(query), _show(query, version)
+        mid, options = _mid(query), self._options(_show(query, version))
         image = await read_body(request, self._max_body, deadline, self._hold)
         if not image:
             raise ImageMissing("the body is empty: it must be the image's bytes")
-        prediction = await self._service.predict(mid, Request(image, show, deadline))
+        prediction = await self._service.predict(mid, Request(image, options, deadline))
         return _one(request, prediction)
 
     async def _multipart(self, request: web.Request, version: _Version) -> web.Response:
         deadline = self._deadline()
-        show = _show(_query(request), version)
+        options = self._options(_show(_query(request), version))
         form = await read_form(request, self._max_body, deadline, self._hold)
         mids = _mids(form.get("mids"), self._settings.max_mids)
         image = form.get("file")
         if not image:
             raise ImageMissing("the form's field `file` is missing or empty")
-        outcomes = await self._service.predict_many(mids, Request(image, show, deadline))
+        outcomes = await self._service.predict_many(mids, Request(image, options, deadline))
         return _many(request, mids, outcomes)
+
+    def _options(self, show: bool) -> PredictOptions:
+        return PredictOptions(show, self._settings.top)
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._settings.deadline

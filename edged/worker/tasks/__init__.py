@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, Protocol, Sequence
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result
-from edged.wire import TensorInfo
+from edged.wire import PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
@@ -20,8 +20,8 @@ class Task(Protocol):
     @property
     def inputs(self) -> Sequence[TensorInfo]: ...
 
-    def predict(self, picture: Picture, top: int, clock: Clock) -> List[Result]:
-        """`top` is how many classes a classifier answers; `clock` gets a lap for each stage.
+    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
+        """`clock` gets a lap for each stage. A drawn picture is not a task's business.
 
         The picture is left as it is. Raises EngineError, BadOutput, and BadImage or
         ImageTooLarge for a picture that the model cannot take.

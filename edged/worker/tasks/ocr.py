@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result, clip_bbox
-from edged.wire import TensorInfo
+from edged.wire import PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
@@ -43,8 +43,8 @@ class Ocr:
         """The detector's, at the first of its sizes."""
         return self._detector.inputs
 
-    def predict(self, picture: Picture, top: int, clock: Clock) -> List[Result]:
-        """`top` does not bind: every line that is read is an answer."""
+    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
+        """Neither `top` nor `threshold` binds: every line that is read is an answer."""
         height, width = picture.shape[:2]
         boxes = self._detector.find(picture, clock)
         lines = [line for box in boxes for line in [self._read(picture, box, clock)] if line]

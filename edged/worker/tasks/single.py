@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Callable, List, Sequence
 
+import msgspec
+
 from edged.registry.spec import ModelSpec
 from edged.results import Result
-from edged.wire import TensorInfo
+from edged.wire import PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Array, Load, Network
@@ -39,12 +41,15 @@ class SingleNetwork:
     def inputs(self) -> Sequence[TensorInfo]:
         return self._engine.inputs
 
-    def predict(self, picture: Picture, top: int, clock: Clock) -> List[Result]:
+    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
         height, width = picture.shape[:2]
         feeds = self._preprocess(picture)
         clock.lap("preprocess")
         outputs = self._engine.run(feeds)
         clock.lap("run")
-        results = self._results(outputs, self._spec, width, height, top)
+        spec = self._spec
+        if options.threshold is not None:
+            spec = msgspec.structs.replace(spec, threshold=options.threshold)
+        results = self._results(outputs, spec, width, height, options.top)
         clock.lap("postprocess")
         return results

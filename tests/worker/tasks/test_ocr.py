@@ -17,7 +17,7 @@ from edged.errors import EngineError, ModelFolderError
 from edged.registry.registry import look
 from edged.registry.spec import ModelSpec
 from edged.results import BBox, Result
-from edged.wire import EngineOptions, Load
+from edged.wire import EngineOptions, Load, PredictOptions
 from edged.worker.decode import Picture
 from edged.worker.model import Model, Prepared
 from edged.worker.ocr.networks import fit
@@ -65,7 +65,7 @@ def lite(text_folder: Path, tmp_path: Path) -> Callable[[ModelSpec], Model]:
 
 
 def read(model: Model, picture: Picture) -> List[Result]:
-    return model.predict(Prepared(picture, 0.0), show=False, top=5).results
+    return model.predict(Prepared(picture, 0.0), PredictOptions()).results
 
 
 def photo(fixtures: Path, name: str) -> Picture:
@@ -162,7 +162,7 @@ def test_sixty_lines_in_two_columns(model: Model) -> None:
 
 def test_stages_are_told_apart(model: Model, fixtures: Path) -> None:
     picture = photo(fixtures, "hello_rendered.png")
-    outcome = model.predict(Prepared(picture, 7.0), show=True, top=5)
+    outcome = model.predict(Prepared(picture, 7.0), PredictOptions(show=True))
     assert outcome.stages.decode == 7.0
     assert outcome.stages.run > outcome.stages.preprocess > 0
     assert outcome.stages.postprocess > 0

@@ -23,7 +23,7 @@ from edged.registry.spec import (
     ResizeInside,
 )
 from edged.results import BBox, Result
-from edged.wire import EngineOptions, Load
+from edged.wire import EngineOptions, Load, PredictOptions
 from edged.worker.decode import decode as decode_picture
 from edged.worker.model import Model, Prepared
 from edged.worker.rle import decode
@@ -192,7 +192,7 @@ def test_a_real_network(fixtures: Path, tmp_path: Path, photo: str, engine: str)
     picture = decode_picture((fixtures / "photos" / photo).read_bytes())
     pixels = picture.shape[0] * picture.shape[1]
     before = picture.copy()
-    outcome = loaded.predict(Prepared(picture, 0.0), True, 5)
+    outcome = loaded.predict(Prepared(picture, 0.0), PredictOptions(show=True))
     (person,) = outcome.results
     golden = json.loads((fixtures / "golden.json").read_text())[f"pphumanseg_lite_192/{photo}"]
     assert person.index == 1
