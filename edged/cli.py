@@ -11,9 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import (
     Any,
-    Callable,
     Coroutine,
-    Dict,
     List,
     NoReturn,
     Optional,
@@ -23,20 +21,20 @@ from typing import (
 )
 
 import click
-import msgspec
 
 import edged
 from edged import client, config, model_check
-from edged.config import Settings, load_settings
+from edged.config import Settings
 from edged.daemon import app, single
 from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
+from edged.key_commands import keys
 from edged.registry.registry import Entry, look, scan
 from edged.registry.sample import read_sample
 from edged.results import Result
+from edged.terminal import print_json, print_table, settings_of, settings_options
 
-Command = TypeVar("Command", bound=Callable[..., None])
 Answer = TypeVar("Answer")
 
 _INTERRUPTED = 130
@@ -64,33 +62,12 @@ def _die(reason: str) -> NoReturn:
     sys.exit(1)
 
 
-def settings_options(*names: str) -> Callable[[Command], Command]:
-    """`--config`, and a flag for each of the settings `names`."""
-
-    def decorate(command: Command) -> Command:
-        for name in reversed(names):
-            text = f"{config.describe(name)}  [default: {config.default(name)}]"
-            command = click.option(f"--{name.replace('_', '-')}", name, help=text)(command)
-        return click.option("--config", "file", help="YAML file of settings.")(command)
-
-    return decorate
-
-
-def _settings(file: Optional[str], flags: Dict[str, Any]) -> Settings:
-    given = {name: value for name, value in flags.items() if value is not None}
-    return load_settings(file, os.environ, given)
-
-
 def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
     try:
         import uvloop
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
-
-
-def _json(content: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -100,11 +77,14 @@ def cli() -> None:
     logging.getLogger("edged").setLevel(logging.CRITICAL)  # a command prints its own reasons
 
 
+cli.add_command(keys)
+
+
 @cli.command()
 @settings_options(*config.FIELDS)
 def serve(file: Optional[str], **flags: Any) -> None:
     """Serve the models of a folder until SIGTERM or Ctrl-C."""
-    settings = _settings(file, flags)
+    settings = settings_of(file, flags)
     logging.getLogger("edged").setLevel(logging.NOTSET)
     logging.basicConfig(
         level=settings.log_level.upper(),
@@ -126,12 +106,22 @@ def _print_announcement(daemon: app.Daemon) -> None:
     infos = [model_info(served) for served in daemon.service.models]
     click.echo(f"edged {edged.__version__} on {daemon.url}")
     rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
-    _table(["mid", "name", "task", "state", ""], rows)
+    print_table(["mid", "name", "task", "state", ""], rows)
+    click.echo(_who_may(daemon))
     for served, info in zip(daemon.service.models, infos):
         if info.state == "ready":
             click.echo(f"Try:\n  {_curl(daemon.url, info.mid, served.entry)}")
             return
     click.echo("No model is ready.")
+
+
+def _who_may(daemon: app.Daemon) -> str:
+    if daemon.wants_token:
+        return "Every route but health wants a token (edged keys create)."
+    return (
+        "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes. "
+        "The others want a token (edged keys create)."
+    )
 
 
 def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
@@ -144,6 +134,7 @@ def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--mid", type=int, required=True, help="Number of the model.")
 @click.option("--url", help="A running daemon's URL; without it the model is loaded here.")
+@click.option("--token", help="Access token, for a daemon that wants one.")
 @click.option(
     "--show",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -155,6 +146,7 @@ def predict(
     image: Path,
     mid: int,
     url: Optional[str],
+    token: Optional[str],
     show: Optional[Path],
     as_json: bool,
     file: Optional[str],
@@ -164,9 +156,9 @@ def predict(
     content = image.read_bytes()
     results: Sequence[Result]
     if url is not None:
-        results, picture = _run(client.predict(url, mid, content, show is not None))
+        results, picture = _run(client.predict(url, mid, content, show is not None, token))
     else:
-        settings = _settings(file, flags)
+        settings = settings_of(file, flags)
         entry = _find(mid, scan(Path(settings.models), Path(settings.state)))
         _progress(f"loading {entry.name} ...")
         prediction = _run(single.predict(entry, settings, content, show is not None))
@@ -174,7 +166,7 @@ def predict(
     if show is not None:
         show.write_bytes(picture)
     if as_json:
-        _json({"result": results})
+        print_json({"result": results})
     else:
         _print_results(results)
 
@@ -188,7 +180,7 @@ def _find(mid: int, entries: Sequence[Entry]) -> Entry:
 
 
 def _print_results(results: Sequence[Result]) -> None:
-    _table(["label", "score", "left", "top", "width", "height"], map(_result_row, results))
+    print_table(["label", "score", "left", "top", "width", "height"], map(_result_row, results))
 
 
 def _result_row(result: Result) -> List[str]:
@@ -207,15 +199,15 @@ def models() -> None:
 @settings_options("models", "state")
 def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
     """What is in the models' folder, read but not loaded."""
-    settings = _settings(file, flags)
+    settings = settings_of(file, flags)
     entries = scan(Path(settings.models), Path(settings.state))
     if as_json:
-        _json(entries)
+        print_json(entries)
         return
     rows = [
         [_mid(entry.mid), entry.name, *_described(entry), entry.reason or "ok"] for entry in entries
     ]
-    _table(["mid", "name", "task", "input", "exporter", ""], rows)
+    print_table(["mid", "name", "task", "input", "exporter", ""], rows)
 
 
 @models.command()
@@ -231,7 +223,7 @@ def check(
     path: Path, image: Optional[Path], as_json: bool, file: Optional[str], **flags: Any
 ) -> None:
     """What is in the folder PATH, whether it can be served here, and if not, why."""
-    settings = _settings(file, flags)
+    settings = settings_of(file, flags)
     entry = look(path)
     networks = model_check.described(entry)
     if not as_json:
@@ -243,7 +235,7 @@ def check(
         reason, results = _run(_try(entry, settings, picture))
     if as_json:
         answer = {"entry": entry, "servable": not reason, "reason": reason}
-        _json({**answer, "networks": networks, "result": results})
+        print_json({**answer, "networks": networks, "result": results})
     else:
         sample = "its sample agrees" if _has_golden(path) else "it has no sample to compare with"
         click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")
@@ -285,7 +277,7 @@ async def _try(
 @settings_options("state")
 def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: Any) -> None:
     """Make the model in the folder PATH ready for a board, on a PC."""
-    cache = Path(_settings(file, flags).state) / "converted"
+    cache = Path(settings_of(file, flags).state) / "converted"
     written = model_check.convert_to(look(path), target, cache, out)
     click.echo(f"{written} is for {target}: copy the folder {out} into the board's models")
 
@@ -309,11 +301,3 @@ def _progress(text: str) -> None:
 
 def _mid(mid: Optional[int]) -> str:
     return "-" if mid is None else str(mid)
-
-
-def _table(head: Sequence[str], rows: Any) -> None:
-    lines = [list(head), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths))
-        click.echo("  ".join(cells).rstrip())

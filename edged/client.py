@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Tuple
+from typing import Optional, Tuple
 
 import aiohttp
 import msgspec
@@ -24,11 +24,15 @@ class _Reply(msgspec.Struct):
     data: _Data = msgspec.field(default_factory=lambda: _Data(()))
 
 
-async def predict(url: str, mid: int, image: bytes, show: bool) -> Tuple[Tuple[Result, ...], bytes]:
+async def predict(
+    url: str, mid: int, image: bytes, show: bool, token: Optional[str]
+) -> Tuple[Tuple[Result, ...], bytes]:
     """The results, and the drawn JPEG if `show`. Raises EdgedError with what the daemon says."""
     target = f"{url.rstrip('/')}{BINARY}"
     query = {"mid": str(mid), "show": str(int(show))}
     headers = {"Accept": "application/msgpack", "Content-Type": "application/octet-stream"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     try:
         async with aiohttp.ClientSession() as session, session.post(
             target, params=query, data=image, headers=headers

@@ -6,6 +6,7 @@ documentation and its test read name, default, limits and help from there.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Dict, Literal, Mapping, Optional
@@ -20,6 +21,8 @@ from edged.registry.spec import EngineChoice
 
 ENVIRONMENT_PREFIX = "EDGED_"
 
+_ORIGINS = r"^ *((\*|https?://[^\s/]+)( +|$))*$"
+
 
 def _default_state() -> str:
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
@@ -33,6 +36,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     ] = 9876
+    auth: Annotated[
+        Literal["required", "off", "unset"],
+        Meta(
+            description="Whether the EdgeBoard and EasyDL-local routes want a token. Unset is "
+            "off, and only for a `host` that no other machine reaches."
+        ),
+    ] = "unset"
+    cors_origins: Annotated[
+        str,
+        Meta(
+            pattern=_ORIGINS,
+            description="Origins, with spaces between, whose pages may call from a browser, "
+            "as https://shop.example; * is any.",
+        ),
+    ] = ""
     models: Annotated[
         str, Meta(min_length=1, description="Folder of the models, a folder for each.")
     ] = "models"
@@ -101,8 +119,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")
     ] = "info"
 
+    @property
+    def max_body(self) -> int:
+        """`max_body_mib` in bytes."""
+        return int(self.max_body_mib * (1 << 20))
+
+    @property
+    def wants_token(self) -> bool:
+        """What `auth` comes to. Raises ConfigError where it must be said and is not."""
+        if self.auth == "unset" and not _is_loopback(self.host):
+            raise ConfigError(
+                f"host {self.host} is open to other machines: say `auth: required` (cameras and "
+                "apps must send a token) or `auth: off` (whoever reaches it may use it)"
+            )
+        return self.auth == "required"
+
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads `auth: off` as false. There is no setting that is true or false."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the name is PyYAML's
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def describe(name: str) -> str:
@@ -138,7 +187,7 @@ def load_settings(
 
 def _read(file: str) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.load(Path(file).read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -57,6 +57,11 @@ class BadImage(EdgedError):
     when = "the image does not decode"
 
 
+class ImageTooSmall(EdgedError):
+    code, http_status = 336004, 400
+    when = "a side of the image is under 15 pixels (EasyDL, BML and OCR routes)"
+
+
 class ImageMissing(EdgedError):
     code, http_status = 336006, 400
     when = "the image field or the body is missing"
@@ -103,6 +108,47 @@ class NoRoute(EdgedError):
 class WrongMethod(EdgedError):
     code, http_status = 3, 405
     when = "the route does not take this method"
+
+
+class TokenMalformed(EdgedError):
+    code, http_status = 100, 401
+    when = "there is no access token, or it has not the form of one"
+
+
+class TokenInvalid(EdgedError):
+    code, http_status = 110, 401
+    when = "the access token was not made here, or its key has a new secret since"
+
+
+class TokenExpired(EdgedError):
+    code, http_status = 111, 401
+    when = "the access token is older than 30 days"
+
+
+class KeyRevoked(EdgedError):
+    code, http_status = 15, 401
+    when = "the access token's key was revoked"
+
+
+class NotPermitted(EdgedError):
+    code, http_status = 6, 403
+    when = "the key may not use this model"
+
+
+class DailyLimit(EdgedError):
+    code, http_status = 17, 429
+    when = "the key's requests of this day are used up"
+
+
+class SecondLimit(EdgedError):
+    code, http_status = 18, 429
+    when = "the key's requests of this second are used up"
+    retry_after = 1.0
+
+
+class TotalLimit(EdgedError):
+    code, http_status = 19, 429
+    when = "the key's requests are used up"
 
 
 class PoisonImage(EdgedError):

@@ -8,11 +8,13 @@ import signal
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
+import aiohttp_cors
 from aiohttp import web
 
 from edged.config import Settings
-from edged.daemon.dialects import edgeboard
-from edged.daemon.ops import Ops
+from edged.daemon.auth import Gate
+from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
+from edged.daemon.ops import Health, ModelList
 from edged.daemon.plan import Plan, engines_in_use, make_plan, open_pool
 from edged.daemon.service import Served, Service
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
@@ -24,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 # Seconds in which a client that is refused may still send, so that it reads why.
 _LINGER_SECONDS = 2.0
+# Bytes of a refused body that are read for the sake of the connection.
+_WORTH_READING = 1 << 16
+_PREFLIGHT_SECONDS = 600
 
 
 def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
@@ -35,7 +40,7 @@ def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
     ]
 
 
-def make_app(service: Service, settings: Settings, traffic: Traffic) -> web.Application:
+def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate) -> web.Application:
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await traffic.handle(request, handler)
@@ -48,9 +53,34 @@ def make_app(service: Service, settings: Settings, traffic: Traffic) -> web.Appl
         return response
 
     app = web.Application(middlewares=[close_when_stopping, _errors, count])
-    app.add_routes(edgeboard.EdgeBoard(service, settings, traffic.hold).routes())
-    app.add_routes(Ops(service).routes())
+    cameras = edgeboard.EdgeBoard(service, settings, traffic.hold)
+    models = easydl.EasyDL(service, settings, traffic.hold)
+    text = ocr.Ocr(service, settings, traffic.hold)
+    tokens = token.TokenService(gate, settings, traffic.hold)
+    app.add_routes(gate.guard(Health(service).routes(), "open"))
+    app.add_routes(gate.guard(ModelList(service).routes(), "setting"))
+    app.add_routes(gate.guard(cameras.routes(), "setting"))
+    app.add_routes(gate.guard(models.cloud_routes(), "token"))
+    app.add_routes(gate.guard(text.routes(), "token"))
+    app.add_routes(gate.guard(tokens.routes(), "open"))
+    # Last, since it takes every path of two parts that ends as one of its own.
+    app.add_routes(gate.guard(models.local_routes(), "setting"))
+    _allow_origins(app, settings.cors_origins.split())
     return app
+
+
+def _allow_origins(app: web.Application, origins: List[str]) -> None:
+    """Answers of routes carry CORS headers for pages of these origins only."""
+    if not origins:
+        return
+    rights = {
+        "allow_headers": "*",
+        "allow_methods": ["GET", "POST"],
+        "max_age": _PREFLIGHT_SECONDS,
+    }
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, rights))
+    for route in list(app.router.routes()):
+        cors.add(route)
 
 
 @web.middleware
@@ -58,19 +88,39 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except EdgedError as error:
-        return edgeboard.error_response(request, error)
+        return _error_response(request, error)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        response = edgeboard.error_response(
-            request, WrongMethod(f"{request.path} takes {allowed}, not {request.method}")
-        )
+        wrong = WrongMethod(f"{request.path} takes {allowed}, not {request.method}")
+        response = _error_response(request, wrong)
         response.headers["Allow"] = allowed
         return response
     except web.HTTPNotFound:
-        return edgeboard.error_response(request, NoRoute(f"there is no route {request.path}"))
+        return _error_response(request, NoRoute(f"there is no route {request.path}"))
+    except web.HTTPForbidden:  # a page of another origin asks what it may
+        raise
     except Exception:
         _log.exception("%s %s", request.method, request.path)
-        return edgeboard.error_response(request, EdgedError())
+        return _error_response(request, EdgedError())
+
+
+def _error_response(request: web.Request, error: EdgedError) -> web.Response:
+    """In the form of the dialect whose path it is, whether there is such a route or not."""
+    if token.speaks(request.path):
+        response = token.error_response(request, error)
+    elif baidu.speaks(request.path):
+        response = baidu.error_response(request, error)
+    else:
+        response = edgeboard.error_response(request, error)
+    if not request.content.is_eof() and _is_long_or_asked_for(request):
+        # What is still to come of the body is of no use, nor is the connection after it.
+        response.force_close()
+    return response
+
+
+def _is_long_or_asked_for(request: web.Request) -> bool:
+    length = request.content_length
+    return length is None or length > _WORTH_READING or "Expect" in request.headers
 
 
 class Daemon:
@@ -81,12 +131,14 @@ class Daemon:
         self._zygote: Zygote
         self._loading: List[asyncio.Task[None]] = []
         self.service: Service
+        self.wants_token = settings.wants_token
         self.url = ""
 
     async def start(self) -> None:
         """Listens at once; models load behind it. Raises ConfigError when it cannot."""
         settings = self._settings
         loop = asyncio.get_running_loop()
+        gate = Gate(Path(settings.state), self.wants_token)
         surveyed = await loop.run_in_executor(None, _survey, settings)
         self._zygote = Zygote(engines_in_use(plan for _, plan in surveyed if plan))
         served = [
@@ -96,7 +148,7 @@ class Daemon:
         self.service = Service(served, settings)
         most_bytes = int(settings.max_bodies_mib * (1 << 20))
         self._traffic = Traffic(most_bytes)
-        app = make_app(self.service, settings, self._traffic)
+        app = make_app(self.service, settings, self._traffic, gate)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -108,11 +160,14 @@ class Daemon:
             shutdown_timeout=_LINGER_SECONDS,
         )
         await self._runner.setup()
+        await gate.start()
+        self._gate = gate
         self._site = web.TCPSite(self._runner, settings.host, settings.port)
         try:
             await self._site.start()
         except OSError as error:
             await self._runner.cleanup()
+            await gate.stop()
             where = f"{settings.host}:{settings.port}"
             raise ConfigError(f"cannot listen on {where}: {error.strerror}") from None
         host, port = self._runner.addresses[0][:2]
@@ -138,6 +193,7 @@ class Daemon:
         await asyncio.gather(*self._loading, return_exceptions=True)
         pools = [served.pool for served in self.service.models if served.pool]
         await asyncio.gather(*(pool.stop() for pool in pools))
+        await self._gate.stop()
         await self._zygote.close()
 
 

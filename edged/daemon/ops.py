@@ -9,6 +9,7 @@ from aiohttp import web
 
 from edged.daemon.answers import respond
 from edged.daemon.pool import Counters
+from edged.daemon.routes import Caller, Route
 from edged.daemon.service import Served, Service
 
 
@@ -39,25 +40,31 @@ class Readiness(msgspec.Struct):
     failed: List[str]
 
 
-class Ops:
+class Health:
+    """For whatever restarts the daemon or sends it traffic: never behind a token."""
+
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def routes(self) -> List[web.RouteDef]:
-        return [
-            web.get("/healthz", self._healthz),
-            web.get("/readyz", self._readyz),
-            web.get("/api/models", self._models),
-        ]
+    def routes(self) -> List[Route]:
+        return [Route("GET", "/healthz", self._healthz), Route("GET", "/readyz", self._readyz)]
 
-    async def _healthz(self, request: web.Request) -> web.Response:
+    async def _healthz(self, request: web.Request, caller: Caller) -> web.Response:
         return respond(request, {"alive": True})
 
-    async def _readyz(self, request: web.Request) -> web.Response:
+    async def _readyz(self, request: web.Request, caller: Caller) -> web.Response:
         readiness = readiness_of(self._service)
         return respond(request, readiness, 200 if readiness.ready else 503)
 
-    async def _models(self, request: web.Request) -> web.Response:
+
+class ModelList:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def routes(self) -> List[Route]:
+        return [Route("GET", "/api/models", self._models)]
+
+    async def _models(self, request: web.Request, caller: Caller) -> web.Response:
         data = [model_info(served) for served in self._service.models]
         return respond(request, Models(0, data, "success"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edged import wire
 from edged.config import Settings
@@ -13,10 +13,12 @@ from edged.errors import (
     EdgedError,
     ImageTooLarge,
     ModelUnavailable,
+    NotPermitted,
     UnknownModel,
 )
 from edged.image_header import read_header
 from edged.registry.registry import Entry
+from edged.registry.spec import Task
 from edged.results import Prediction
 
 
@@ -36,11 +38,18 @@ class Served(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a dialect has read. `deadline` is in the loop's time."""
+    """What a dialect has read. `deadline` is in the loop's time; `allowed` are the names of
+    the models that the caller may use, None for any."""
 
     image: bytes
     options: wire.PredictOptions
     deadline: float
+    allowed: Optional[Tuple[str, ...]] = None
+
+
+def deadline_of(settings: Settings) -> float:
+    """Of a request that arrives now, in the loop's time."""
+    return asyncio.get_running_loop().time() + settings.deadline
 
 
 class Service:
@@ -50,15 +59,42 @@ class Service:
         self.models = list(models)
         self._settings = settings
         self._by_mid: Dict[int, Served] = {}
+        self._by_name: Dict[str, Served] = {}
         for served in models:
             if served.entry.mid is not None:
                 # Of two folders that claim one mid both are refused, and either may say so.
                 self._by_mid.setdefault(served.entry.mid, served)
+            self._by_name.setdefault(served.entry.name, served)
 
-    async def predict(self, mid: int, request: Request) -> Prediction:
+    def by_mid(self, mid: int) -> Served:
+        """Raises UnknownModel."""
+        served = self._by_mid.get(mid)
+        if served is None:
+            raise UnknownModel(f"there is no model with mid {mid}")
+        return served
+
+    def by_name(self, name: str, task: Task) -> Served:
+        """Raises UnknownModel, for a model of another task too."""
+        served = self._by_name.get(name)
+        if served is None:
+            raise UnknownModel(f"there is no model {name[:64]}")
+        spec = served.entry.spec
+        if spec is not None and spec.task != task:
+            raise UnknownModel(f"the model {name} is for {spec.task}, not for {task}")
+        return served
+
+    def readers(self) -> List[Tuple[Served, Tuple[str, ...]]]:
+        """The OCR models, and the languages that each of them reads."""
+        return [
+            (served, served.entry.spec.reading.languages)
+            for served in self.models
+            if served.entry.spec is not None and served.entry.spec.reading is not None
+        ]
+
+    async def predict(self, served: Served, request: Request) -> Prediction:
         """Raises EdgedError: of the picture, of the model, or of the time it took."""
         self._check(request)
-        return await self._pool(mid).predict(request.image, request.options, request.deadline)
+        return await self._answer(served, request)
 
     async def predict_many(
         self, mids: Sequence[int], request: Request
@@ -73,19 +109,17 @@ class Service:
 
     async def _one_of_many(self, mid: int, request: Request) -> Union[Prediction, EdgedError]:
         try:
-            return await self._pool(mid).predict(request.image, request.options, request.deadline)
+            return await self._answer(self.by_mid(mid), request)
         except EdgedError as error:
             return error
 
-    def _pool(self, mid: int) -> Pool:
-        served = self._by_mid.get(mid)
-        if served is None:
-            raise UnknownModel(f"there is no model with mid {mid}")
+    async def _answer(self, served: Served, request: Request) -> Prediction:
+        name = served.entry.name
+        if request.allowed is not None and name not in request.allowed:
+            raise NotPermitted(f"the key may not use the model {name}")
         if served.pool is None:
-            raise ModelUnavailable(
-                f"model {served.entry.name} cannot be served: {served.entry.reason}"
-            )
-        return served.pool
+            raise ModelUnavailable(f"model {name} cannot be served: {served.entry.reason}")
+        return await served.pool.predict(request.image, request.options, request.deadline)
 
     def _check(self, request: Request) -> None:
         if asyncio.get_running_loop().time() > request.deadline:

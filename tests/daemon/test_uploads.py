@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.daemon.uploads import parse_form
+from edged.daemon.forms import parse_multipart
 from edged.errors import InvalidArgument
 from tests.daemon.contract import (
     BASE64,
@@ -254,11 +254,11 @@ names = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, 
 @given(st.dictionaries(names, st.binary(), max_size=8))
 def test_what_a_form_is_made_of_comes_back(fields: Dict[str, bytes]) -> None:
     clean = {name: content for name, content in fields.items() if b"\r\n--edge" not in content}
-    assert parse_form(form(*clean.items()), b"edge") == clean
+    assert parse_multipart(form(*clean.items()), b"edge") == clean
 
 
 @given(st.binary(), st.binary(min_size=1, max_size=4))
 def test_any_bytes_are_a_form_or_an_invalid_argument(body: bytes, boundary: bytes) -> None:
     for text in (body, b"--" + boundary + b"\r\n" + body, form(("x", body))):
         with contextlib.suppress(InvalidArgument):
-            parse_form(text, boundary)
+            parse_multipart(text, boundary)

@@ -6,7 +6,6 @@ older "HTTP服务功能" page. Both mean the same; V1 has other routes and field
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from functools import partial
@@ -14,20 +13,19 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Type, Union
 from urllib.parse import parse_qsl
 
 import msgspec
-import pybase64
 from aiohttp import web
 
 from edged.config import Settings
 from edged.daemon.answers import picture, respond
-from edged.daemon.service import Request, Service
-from edged.daemon.uploads import Hold, expect_handler, read_body, read_form
+from edged.daemon.bodies import decode_base64, parse_json
+from edged.daemon.routes import Caller, Handler, Route
+from edged.daemon.service import Request, Service, deadline_of
+from edged.daemon.uploads import Hold, read_body, read_form
 from edged.errors import (
-    BadBase64,
     BadMid,
     EdgedError,
     ImageMissing,
     InvalidArgument,
-    NotJson,
     UnknownModel,
 )
 from edged.results import Prediction, Result
@@ -86,8 +84,6 @@ _V1 = _Version(FieldsV1, "base64_img", "image")
 
 # More digits than any mid has; beyond them an integer does not travel in JSON or msgpack.
 _MOST_DIGITS = 18
-# Bytes of a refused body that are read for the sake of the connection.
-_WORTH_READING = 1 << 16
 
 
 class EdgeBoard:
@@ -97,11 +93,10 @@ class EdgeBoard:
         self._service = service
         self._hold = hold
         self._settings = settings
-        self._max_body = int(settings.max_body_mib * (1 << 20))
 
-    def routes(self) -> List[web.RouteDef]:
+    def routes(self) -> List[Route]:
         tail = "{tail:mid=[^/]*}"
-        handlers = {
+        handlers: Dict[str, Handler] = {
             BASE64: partial(self._base64, version=_V2),
             f"{BASE64}/{tail}": partial(self._base64, version=_V2),
             BINARY: partial(self._binary, version=_V2),
@@ -111,63 +106,60 @@ class EdgeBoard:
             "/api/image": partial(self._binary, version=_V1),
             "/api/multipart": partial(self._multipart, version=_V1),
         }
-        return [
-            web.post(path, handler, expect_handler=expect_handler)
-            for path, handler in handlers.items()
-        ]
+        return [Route("POST", path, handler) for path, handler in handlers.items()]
 
-    async def _base64(self, request: web.Request, version: _Version) -> web.Response:
-        deadline = self._deadline()
+    async def _base64(
+        self, request: web.Request, caller: Caller, version: _Version
+    ) -> web.Response:
+        deadline = deadline_of(self._settings)
         mid = _mid(_query(request))
-        body = await read_body(request, self._max_body, deadline, self._hold)
-        fields = _json_fields(body, version)
-        image = _decode_base64(fields.image, version.image_field)
+        body = await read_body(request, self._settings.max_body, deadline, self._hold)
+        fields = parse_json(body, version.fields)
+        image = decode_base64(fields.image, version.image_field)
         # Only JSON true turns the picture on; anything else is what a client may send for "no".
         options = self._options(bytes(fields.show) == b"true")
-        prediction = await self._service.predict(mid, Request(image, options, deadline))
+        prediction = await self._service.predict(
+            self._service.by_mid(mid), Request(image, options, deadline, caller.models)
+        )
         return _one(request, prediction)
 
-    async def _binary(self, request: web.Request, version: _Version) -> web.Response:
-        deadline = self._deadline()
+    async def _binary(
+        self, request: web.Request, caller: Caller, version: _Version
+    ) -> web.Response:
+        deadline = deadline_of(self._settings)
         query = _query(request)
         mid, options = _mid(query), self._options(_show(query, version))
-        image = await read_body(request, self._max_body, deadline, self._hold)
+        image = await read_body(request, self._settings.max_body, deadline, self._hold)
         if not image:
             raise ImageMissing("the body is empty: it must be the image's bytes")
-        prediction = await self._service.predict(mid, Request(image, options, deadline))
+        prediction = await self._service.predict(
+            self._service.by_mid(mid), Request(image, options, deadline, caller.models)
+        )
         return _one(request, prediction)
 
-    async def _multipart(self, request: web.Request, version: _Version) -> web.Response:
-        deadline = self._deadline()
+    async def _multipart(
+        self, request: web.Request, caller: Caller, version: _Version
+    ) -> web.Response:
+        deadline = deadline_of(self._settings)
         options = self._options(_show(_query(request), version))
-        form = await read_form(request, self._max_body, deadline, self._hold)
+        form = await read_form(request, self._settings.max_body, deadline, self._hold)
         mids = _mids(form.get("mids"), self._settings.max_mids)
         image = form.get("file")
         if not image:
             raise ImageMissing("the form's field `file` is missing or empty")
-        outcomes = await self._service.predict_many(mids, Request(image, options, deadline))
+        outcomes = await self._service.predict_many(
+            mids, Request(image, options, deadline, caller.models)
+        )
         return _many(request, mids, outcomes)
 
     def _options(self, show: bool) -> PredictOptions:
         return PredictOptions(show, self._settings.top)
 
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._settings.deadline
-
 
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
     reply = Reply(error.code, msgspec.UNSET, str(error))
-    response = respond(request, reply, error.http_status, _retry_after(error))
-    if not request.content.is_eof() and _is_long_or_asked_for(request):
-        # What is still to come of the body is of no use, nor is the connection after it.
-        response.force_close()
-    return response
-
-
-def _is_long_or_asked_for(request: web.Request) -> bool:
-    length = request.content_length
-    return length is None or length > _WORTH_READING or "Expect" in request.headers
+    return respond(request, reply, error.http_status, _retry_after(error))
 
 
 def _retry_after(error: EdgedError) -> Dict[str, str]:
@@ -241,30 +233,3 @@ def _mids(field: Union[bytes, None], most: int) -> List[int]:
     if not all(re.fullmatch(f"[0-9]{{1,{_MOST_DIGITS}}}", number) for number in numbers):
         raise InvalidArgument(f"mids must be a list of numbers as [0,1], not {text[:64]!r}")
     return [int(number) for number in numbers]
-
-
-def _json_fields(body: bytes, version: _Version) -> Fields:
-    if not body.strip():
-        raise ImageMissing("the body is empty: it must be JSON with the image in it")
-    try:
-        return msgspec.json.decode(
-            body[3:] if body[:3] == b"\xef\xbb\xbf" else body, type=version.fields
-        )
-    except msgspec.ValidationError as error:
-        raise InvalidArgument(f"the body is JSON of another kind: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotJson(f"the body is not valid JSON: {error}") from None
-
-
-def _decode_base64(text: Optional[str], field: str) -> bytes:
-    """Strict, but line breaks may stand in it, as MIME encoders make them."""
-    if text and ("\n" in text or "\r" in text):
-        text = text.replace("\n", "").replace("\r", "")
-    if not text:
-        raise ImageMissing(f"the field `{field}` is missing or empty")
-    if text.startswith("data:"):
-        raise BadBase64(f"the field `{field}` must not have a `data:...;base64,` header")
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise BadBase64(f"the field `{field}` is not base64: {error}") from None

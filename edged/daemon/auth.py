@@ -1,0 +1,230 @@
+"""Who asks: tokens made and checked, for every dialect alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Awaitable, Callable, Dict, Iterable, List, Literal, NamedTuple, Optional
+from urllib.parse import unquote
+
+import jwt
+from aiohttp import web
+
+from edged.daemon.quota import Quota
+from edged.daemon.routes import Caller, Handler, Route
+from edged.daemon.uploads import expect_handler
+from edged.errors import (
+    ConfigError,
+    KeyRevoked,
+    QueueFull,
+    TokenExpired,
+    TokenInvalid,
+    TokenMalformed,
+)
+from edged.keys import FILE, Key, KeyStore, Usage
+
+_log = logging.getLogger(__name__)
+
+TOKEN_SECONDS = 30 * 24 * 3600
+
+Access = Literal["open", "setting", "token"]
+"""Who may call a route: anyone, anyone unless the setting `auth` says otherwise, or only who
+has a token."""
+
+_ALGORITHM = "HS256"
+# Changes to the keys are noticed, and counters kept, within this many seconds.
+_SYNC_SECONDS = 0.5
+# Secrets that wait to be checked; each takes 50 ms of a core.
+_MOST_CHECKS = 16
+_IN_QUERY = re.compile("(?:^|[?&])access_token=([^?&]*)")
+# A token of Baidu's cloud, which a client that came from there may still hold.
+_OF_THE_CLOUD = re.compile(r"\d+\.[0-9a-f]{32}\.\d+\.\d+\.\d+-\d+")
+
+
+class Gate:
+    """`wants_token`: the value of the setting `auth`. Between `start` and `stop` it follows
+    the key store in the state directory, which need not be there."""
+
+    def __init__(self, state: Path, wants_token: bool) -> None:
+        self._wants_token = wants_token
+        self._keys: Dict[str, Key] = {}
+        self._secret = _no_secret()
+        self._quota = Quota()
+        self._book = _Book(state)
+        self._thread = ThreadPoolExecutor(1, "keys")
+        self._checks = 0
+        self._trouble = ""
+        self._following: asyncio.Task[None]
+
+    async def start(self) -> None:
+        await self._sync()
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def stop(self) -> None:
+        self._following.cancel()
+        await self._sync()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._book.close)
+        self._thread.shutdown(wait=False)
+
+    def guard(self, routes: Iterable[Route], access: Access) -> List[web.RouteDef]:
+        """The same routes, behind this gate."""
+        asks = access == "token" or (access == "setting" and self._wants_token)
+        return [
+            web.route(
+                route.method,
+                route.path,
+                self._asking(route.handler) if asks else _open(route.handler),
+                expect_handler=expect_handler,
+            )
+            for route in routes
+        ]
+
+    def _asking(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def admitted(request: web.Request) -> web.StreamResponse:
+            key = self._key(_token(request))
+            self._quota.admit(key)
+            return await handler(request, Caller(key.name, key.rules.models))
+
+        return admitted
+
+    def _key(self, token: str) -> Key:
+        """Raises TokenMalformed, TokenExpired, TokenInvalid or KeyRevoked."""
+        try:
+            # A board without a clock of its own may be behind the time that it had before.
+            options: Any = {"require": ["sub", "exp", "generation"], "verify_iat": False}
+            claims = jwt.decode(token, self._secret, algorithms=[_ALGORITHM], options=options)
+        except jwt.ExpiredSignatureError:
+            raise TokenExpired() from None
+        except jwt.InvalidTokenError as error:
+            unreadable = isinstance(error, jwt.DecodeError)
+            foreign = isinstance(error, jwt.InvalidSignatureError)
+            if unreadable and not foreign and not _OF_THE_CLOUD.fullmatch(token):
+                raise TokenMalformed() from None
+            raise TokenInvalid() from None
+        key = self._keys.get(claims["sub"])
+        if key is None or key.generation != claims["generation"]:
+            raise TokenInvalid()
+        if key.revoked:
+            raise KeyRevoked()
+        return key
+
+    async def issue(self, api_key: str, secret: str) -> Optional[str]:
+        """A token, or None when the secret is wrong. Raises KeyError for an unknown key, and
+        QueueFull when many others are being checked."""
+        key = self._keys[api_key]
+        if key.revoked:
+            raise KeyError(api_key)
+        if self._checks >= _MOST_CHECKS:
+            raise QueueFull("too many secrets are being checked at once")
+        self._checks += 1
+        try:
+            loop = asyncio.get_running_loop()
+            right = await loop.run_in_executor(self._thread, key.has_secret, secret)
+        finally:
+            self._checks -= 1
+        if not right:
+            return None
+        expires = int(time.time()) + TOKEN_SECONDS
+        claims = {"sub": key.api_key, "generation": key.generation, "exp": expires}
+        return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC_SECONDS)
+            await self._sync()
+
+    async def _sync(self) -> None:
+        changed = self._quota.take_changed()
+        try:
+            news = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._book.sync, changed
+            )
+        except ConfigError as error:
+            self._quota.put_back(changed)
+            if str(error) != self._trouble:
+                _log.error("%s", error)
+            self._trouble = str(error)
+            return
+        self._trouble = ""
+        if news is not None:
+            self._secret = news.secret
+            self._keys = {key.api_key: key for key in news.keys}
+            self._quota.restore(news.usage)
+
+
+def _open(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def admitted(request: web.Request) -> web.StreamResponse:
+        return await handler(request, Caller())
+
+    return admitted
+
+
+class _News(NamedTuple):
+    secret: bytes
+    keys: List[Key]
+    usage: Dict[str, Usage]
+
+
+class _Book:
+    """The key store as it comes, changes and goes. Used by one thread only."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._store: Optional[KeyStore] = None
+        self._inode = 0
+        self._version = -1
+
+    def sync(self, usage: Dict[str, Usage]) -> Optional[_News]:
+        """Keeps `usage`; what the store holds now, or None when nothing is new.
+
+        Raises ConfigError when there is a store that cannot be used.
+        """
+        inode = self._inode_now()
+        if inode != self._inode:
+            self.close()
+            if inode == 0:
+                return _News(_no_secret(), [], {})
+            self._store = KeyStore(self._state)
+            self._inode = inode
+        if self._store is None:
+            return None
+        if usage:
+            self._store.save_usage(usage)
+        version = self._store.data_version()
+        if version == self._version:
+            return None
+        news = _News(self._store.signing_secret(), self._store.keys(), self._store.usage())
+        self._version = version
+        return news
+
+    def _inode_now(self) -> int:
+        try:
+            return (self._state / FILE).stat().st_ino
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise ConfigError(f"the keys in {self._state / FILE}: {error.strerror}") from None
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._store, self._inode, self._version = None, 0, -1
+
+
+def _no_secret() -> bytes:
+    """While there are no keys: nobody can sign with it."""
+    return secrets.token_bytes(32)
+
+
+def _token(request: web.Request) -> str:
+    """From the query, `access_token=`, or the header, `Authorization: Bearer`."""
+    found = _IN_QUERY.search(request.rel_url.raw_query_string)
+    if found is not None:
+        return unquote(found[1])
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""

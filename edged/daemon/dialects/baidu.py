@@ -1,0 +1,134 @@
+"""What Baidu's cloud dialects share: the form of an answer, codes, the rules for a picture.
+
+Sources: "图像分类-单图单标签API参考文档" (BML), the EasyDL server API for local deployment, and
+"文字识别API参考文档". These answer HTTP 200 always: their Java and C++ samples throw on
+anything else and would lose the body.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from itertools import count
+from typing import Dict, Optional, Type
+
+import msgspec
+from aiohttp import web
+
+from edged.daemon.answers import respond
+from edged.daemon.bodies import decode_base64
+from edged.errors import (
+    BadImage,
+    DeadlinePassed,
+    EdgedError,
+    ImageTooLarge,
+    ImageTooSmall,
+    QueueFull,
+    Stopping,
+    UnknownModel,
+)
+from edged.image_header import read_header
+
+_log = logging.getLogger(__name__)
+
+MESSAGES: Dict[int, str] = {
+    1: "Unknown error",
+    2: "Service temporarily unavailable",
+    3: "Unsupported openapi method",
+    4: "Open api request limit reached",
+    6: "No permission to access data",
+    13: "Get service token failed",
+    14: "IAM Certification failed",
+    15: "app not exists or create failed",
+    17: "Open api daily request limit reached",
+    18: "Open api qps request limit reached",
+    19: "Open api total request limit reached",
+    100: "Invalid parameter",
+    110: "Access token invalid or no longer valid",
+    111: "Access token expired",
+    336000: "Internal error",
+    336001: "Invalid Argument",
+    336002: "Invalid JSON",
+    336003: "Invalid BASE64",
+    336004: "Invalid input size",
+    336005: "Decode input failed",
+    336006: "Missing required parameter",
+    336100: "Model temporarily unavailable",
+    337000: "Auth check failed",
+}
+"""Every code of the documents, with the words that stand before what exactly is wrong."""
+
+RESERVED = frozenset({1, 13, 14, 337000})
+"""Codes without a cause on a board."""
+
+# Where these dialects have other numbers than the EdgeBoard contract.
+_CODES: Dict[Type[EdgedError], int] = {
+    UnknownModel: 3,
+    QueueFull: 4,
+    Stopping: 2,
+    DeadlinePassed: 336100,
+}
+_PATHS = re.compile(
+    "/(rpc|rest)/.*|/[^/]+/(ImageClassification|ObjectDetection|ImageSegmentation)/?"
+)
+
+MOST_BASE64 = 4 << 20
+_LEAST_SIDE, _MOST_SIDE = 15, 4096
+_FORMATS = ("jpeg", "png", "bmp")
+# JavaScript's numbers are exact up to 53 bits. A random start keeps them apart after a restart.
+_log_ids = count(secrets.randbits(52))
+
+
+class Reply(msgspec.Struct):
+    log_id: int
+
+
+class ErrorReply(Reply):
+    error_code: int
+    error_msg: str
+
+
+def new_log_id() -> int:
+    return next(_log_ids)
+
+
+def speaks(path: str) -> bool:
+    """Whether a client of these dialects asks for `path`, even if there is no such route."""
+    return _PATHS.fullmatch(path) is not None
+
+
+def answer(request: web.Request, reply: Reply) -> web.Response:
+    _log.info("log_id %d %s", reply.log_id, request.path)
+    return respond(request, reply)
+
+
+def error_response(request: web.Request, error: EdgedError) -> web.Response:
+    """The one place where an error takes these dialects' form."""
+    code = _CODES.get(type(error), error.code)
+    message = MESSAGES[code]
+    if str(error) != error.when:
+        message = f"{message}: {error}"
+    reply = ErrorReply(new_log_id(), code, message)
+    _log.info("log_id %d %s %d %s", reply.log_id, request.path, code, error)
+    return respond(request, reply)
+
+
+def decode_image(text: Optional[str]) -> bytes:
+    """The picture in the field `image`, by the rules of the documents.
+
+    Raises ImageMissing, BadBase64, BadImage, ImageTooLarge or ImageTooSmall.
+    """
+    image = decode_base64(text, "image", MOST_BASE64)
+    header = read_header(image)
+    if header.format not in _FORMATS:
+        raise BadImage(f"the image is {header.format}, not one of jpg, png and bmp")
+    if min(header.width, header.height) < _LEAST_SIDE:
+        raise ImageTooSmall(
+            f"the image is {header.width} x {header.height} pixels, a side is under {_LEAST_SIDE}"
+        )
+    if max(header.width, header.height) > _MOST_SIDE:
+        raise ImageTooLarge(
+            f"the image is {header.width} x {header.height} pixels, a side is over {_MOST_SIDE}"
+        )
+    return image

@@ -1,0 +1,115 @@
+"""Forms, multipart/form-data and application/x-www-form-urlencoded.
+
+Both readers are bounded in the work they do: the loop waits meanwhile, and a body of
+16 MiB may hold millions of whatever separates its parts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Dict
+from urllib.parse import unquote_to_bytes
+
+from edged.errors import InvalidArgument
+
+# A form of the contracts has a handful of parts, each with some hundred bytes of headers.
+_MOST_PARTS = 64
+_MOST_HEADER_BYTES = 8192
+# A parameter of a header: its name, its value in quotes or bare.
+_PARAMETER = re.compile(rb';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
+_DISPOSITION = b"content-disposition:"
+# What is escaped in base64: its three signs, and the line ends that MIME encoders make.
+_BASE64_ESCAPES = (
+    (b"%2B", b"+"),
+    (b"%2b", b"+"),
+    (b"%2F", b"/"),
+    (b"%2f", b"/"),
+    (b"%3D", b"="),
+    (b"%3d", b"="),
+    (b"%0D", b""),
+    (b"%0d", b""),
+    (b"%0A", b""),
+    (b"%0a", b""),
+)
+_MOST_OTHER_ESCAPES = 4096
+
+
+def parse_multipart(body: bytes, boundary: bytes) -> Dict[str, bytes]:
+    """The parts of `body` by their names; those without a name are left out.
+
+    By the bytes, where aiohttp's reader takes 0.2 ms of the loop for each part and holds
+    no limit on what is not in a part. Raises InvalidArgument.
+    """
+    _, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, _MOST_PARTS + 1)
+    parts: Dict[str, bytes] = {}
+    for number, piece in enumerate(pieces):
+        if piece.startswith(b"--"):
+            return parts
+        if number == _MOST_PARTS:
+            raise InvalidArgument(f"the form has more than {_MOST_PARTS} fields")
+        end = piece.find(b"\r\n\r\n", 0, _MOST_HEADER_BYTES)
+        if end < 0:
+            raise _not_a_form(f"a part's headers do not end within {_MOST_HEADER_BYTES} bytes")
+        name = _name(piece[:end].strip())
+        if name in parts:
+            raise InvalidArgument(f"the form has more than one field `{name[:64]}`")
+        if name:
+            parts[name] = piece[end + 4 :]
+    raise _not_a_form("its closing boundary is missing")
+
+
+def boundary_of(content_type: str) -> bytes:
+    """Raises InvalidArgument when it is not the Content-Type of such a form."""
+    header = content_type.encode("utf-8", "surrogateescape")
+    if not header.lower().startswith(b"multipart/"):
+        raise _not_a_form("its Content-Type says otherwise")
+    boundary = _parameter(header, b"boundary")
+    if not boundary:
+        raise _not_a_form("its Content-Type names no boundary")
+    return boundary
+
+
+def _name(headers: bytes) -> str:
+    """The field's name from its Content-Disposition, empty when it has none."""
+    for line in headers.split(b"\r\n"):
+        if line[: len(_DISPOSITION)].lower() == _DISPOSITION:
+            return _parameter(line, b"name").decode(errors="replace")
+    return ""
+
+
+def _parameter(header: bytes, name: bytes) -> bytes:
+    for key, quoted, bare in _PARAMETER.findall(header):
+        if key.lower() == name:
+            value: bytes = quoted or bare
+            return value
+    return b""
+
+
+def _not_a_form(reason: str) -> InvalidArgument:
+    return InvalidArgument(f"the body is not multipart/form-data: {reason}")
+
+
+def parse_urlencoded(body: bytes) -> Dict[str, bytes]:
+    """The fields by their names; of a repeated name the last. Raises InvalidArgument.
+
+    A bare `+` stays: no field of the contracts has a space, and clients forget to escape
+    the `+` of base64.
+    """
+    pieces = body.strip(b"\r\n").split(b"&", _MOST_PARTS)
+    if len(pieces) > _MOST_PARTS:
+        raise InvalidArgument(f"the form has more than {_MOST_PARTS} fields")
+    fields = {}
+    for piece in pieces:
+        name, _, value = piece.partition(b"=")
+        fields[_unescape(name).decode(errors="replace")] = _unescape(value)
+    return fields
+
+
+def _unescape(value: bytes) -> bytes:
+    # Megabytes of base64 at C's speed, before Python's own unquoting gets what is left.
+    if b"%" in value:
+        for escape, sign in _BASE64_ESCAPES:
+            value = value.replace(escape, sign)
+    if value.count(b"%") > _MOST_OTHER_ESCAPES:
+        raise InvalidArgument("a field of the form has thousands of needless escapes")
+    return unquote_to_bytes(value)

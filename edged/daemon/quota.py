@@ -1,0 +1,55 @@
+"""How often each key has asked: in this second, on this day, in all."""
+
+from __future__ import annotations
+
+import time
+from typing import Dict, Set, Tuple
+
+from edged.errors import DailyLimit, SecondLimit, TotalLimit
+from edged.keys import Key, Usage
+
+_NEVER = Usage("", 0, 0)
+
+
+class Quota:
+    """Counts what is admitted; what is refused costs the key nothing."""
+
+    def __init__(self) -> None:
+        self._usage: Dict[str, Usage] = {}
+        self._changed: Set[str] = set()
+        # Of each key: when its second began, on the monotonic clock, and requests since.
+        self._seconds: Dict[str, Tuple[float, int]] = {}
+
+    def restore(self, usage: Dict[str, Usage]) -> None:
+        """Takes over what a daemon before this one has counted."""
+        self._usage = {**usage, **self._usage}
+
+    def take_changed(self) -> Dict[str, Usage]:
+        """What has changed since the last call."""
+        changed = {api_key: self._usage[api_key] for api_key in self._changed}
+        self._changed.clear()
+        return changed
+
+    def put_back(self, changed: Dict[str, Usage]) -> None:
+        """What could not be kept is still to be kept."""
+        self._changed.update(changed)
+
+    def admit(self, key: Key) -> None:
+        """One request more. Raises SecondLimit, DailyLimit or TotalLimit."""
+        rules, now = key.rules, time.monotonic()
+        began, count = self._seconds.get(key.api_key, (now, 0))
+        if now - began >= 1:
+            began, count = now, 0
+        usage = self._usage.get(key.api_key, _NEVER)
+        day = time.strftime("%Y-%m-%d")
+        if usage.day != day:
+            usage = Usage(day, 0, usage.total)
+        if rules.total is not None and usage.total >= rules.total:
+            raise TotalLimit()
+        if rules.per_day is not None and usage.today >= rules.per_day:
+            raise DailyLimit()
+        if rules.per_second is not None and count >= rules.per_second:
+            raise SecondLimit()
+        self._seconds[key.api_key] = began, count + 1
+        self._usage[key.api_key] = Usage(day, usage.today + 1, usage.total + 1)
+        self._changed.add(key.api_key)
