@@ -6,9 +6,9 @@ Both readers are bounded in the work they do: the loop waits meanwhile, and a bo
 
 from __future__ import annotations
 
+import binascii
 import re
 from typing import Dict
-from urllib.parse import unquote_to_bytes
 
 from edged.errors import InvalidArgument
 
@@ -18,20 +18,7 @@ _MOST_HEADER_BYTES = 8192
 # A parameter of a header: its name, its value in quotes or bare.
 _PARAMETER = re.compile(rb';\s*([\w*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^;\s]*))')
 _DISPOSITION = b"content-disposition:"
-# What is escaped in base64: its three signs, and the line ends that MIME encoders make.
-_BASE64_ESCAPES = (
-    (b"%2B", b"+"),
-    (b"%2b", b"+"),
-    (b"%2F", b"/"),
-    (b"%2f", b"/"),
-    (b"%3D", b"="),
-    (b"%3d", b"="),
-    (b"%0D", b""),
-    (b"%0d", b""),
-    (b"%0A", b""),
-    (b"%0a", b""),
-)
-_MOST_OTHER_ESCAPES = 4096
+_MOST_BARE_EQUALS = 64
 
 
 def parse_multipart(body: bytes, boundary: bytes) -> Dict[str, bytes]:
@@ -106,10 +93,12 @@ def parse_urlencoded(body: bytes) -> Dict[str, bytes]:
 
 
 def _unescape(value: bytes) -> bytes:
-    # Megabytes of base64 at C's speed, before Python's own unquoting gets what is left.
-    if b"%" in value:
-        for escape, sign in _BASE64_ESCAPES:
-            value = value.replace(escape, sign)
-    if value.count(b"%") > _MOST_OTHER_ESCAPES:
-        raise InvalidArgument("a field of the form has thousands of needless escapes")
-    return unquote_to_bytes(value)
+    """As urllib's `unquote_to_bytes`, which takes 25 ms of the loop for a megabyte of base64.
+
+    Quoted-printable is the same code with another sign, and in the library in C.
+    """
+    if b"%" not in value:
+        return value
+    if value.count(b"=") > _MOST_BARE_EQUALS:
+        raise InvalidArgument("a field of the form has `=` all over it")
+    return binascii.a2b_qp(value.replace(b"=", b"%3D").replace(b"%", b"="))

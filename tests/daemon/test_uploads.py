@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Iterator, List
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edged.daemon.forms import parse_multipart
-from edged.errors import InvalidArgument
 from tests.daemon.contract import (
     BASE64,
     BINARY,
@@ -23,7 +18,6 @@ from tests.daemon.contract import (
     V1_MULTIPART,
     Connection,
     Known,
-    form,
     results,
 )
 from tests.support import Answer, RunningDaemon, wait_for
@@ -244,21 +238,3 @@ def test_the_queued_picture_of_a_client_that_left_is_dropped(
     after = daemon.model(detector.mid)
     assert after["workers"] == workers
     assert after["counters"]["answered"] == before["answered"] + 1
-
-
-# -- the form parser itself
-
-names = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=8)
-
-
-@given(st.dictionaries(names, st.binary(), max_size=8))
-def test_what_a_form_is_made_of_comes_back(fields: Dict[str, bytes]) -> None:
-    clean = {name: content for name, content in fields.items() if b"\r\n--edge" not in content}
-    assert parse_multipart(form(*clean.items()), b"edge") == clean
-
-
-@given(st.binary(), st.binary(min_size=1, max_size=4))
-def test_any_bytes_are_a_form_or_an_invalid_argument(body: bytes, boundary: bytes) -> None:
-    for text in (body, b"--" + boundary + b"\r\n" + body, form(("x", body))):
-        with contextlib.suppress(InvalidArgument):
-            parse_multipart(text, boundary)

@@ -1,0 +1,49 @@
+"""The readers of forms: what was put in comes back, and anything else is refused."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Dict
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.daemon.forms import parse_multipart, parse_urlencoded
+from edged.errors import InvalidArgument
+from tests.daemon.contract import form
+
+names = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=8)
+
+
+@given(st.dictionaries(names, st.binary(), max_size=8))
+def test_what_a_form_is_made_of_comes_back(fields: Dict[str, bytes]) -> None:
+    clean = {name: content for name, content in fields.items() if b"\r\n--edge" not in content}
+    assert parse_multipart(form(*clean.items()), b"edge") == clean
+
+
+@given(st.binary(), st.binary(min_size=1, max_size=4))
+def test_any_bytes_are_a_form_or_an_invalid_argument(body: bytes, boundary: bytes) -> None:
+    for text in (body, b"--" + boundary + b"\r\n" + body, form(("x", body))):
+        with contextlib.suppress(InvalidArgument):
+            parse_multipart(text, boundary)
+
+
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=8), st.text("ab+/= %é\n", max_size=40), max_size=4)
+)
+def test_a_form_that_is_escaped_gives_its_values_back(fields: Dict[str, str]) -> None:
+    body = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in fields.items())
+    values = parse_urlencoded(body.encode())
+    assert {name: values[name].decode() for name in fields} == fields
+
+
+@pytest.mark.parametrize("body", [b"&" * 100, b"image=%3D" + b"=" * 100])
+def test_a_form_that_would_hold_up_the_others_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidArgument):
+        parse_urlencoded(body)
+
+
+def test_a_plus_that_was_not_escaped_stays() -> None:
+    assert parse_urlencoded(b"image=ab+/cd==&x=1\n") == {"image": b"ab+/cd==", "x": b"1"}
