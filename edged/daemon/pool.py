@@ -12,10 +12,12 @@ from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Set
 import msgspec
 
 from edged import wire
+from edged.daemon.hang import kill_hung
 from edged.daemon.poison import Poison
+from edged.daemon.process import Death
 from edged.daemon.queue import JobQueue
 from edged.daemon.worker import Finished, Job, Worker, WorkerLost
-from edged.daemon.zygote import Death, Zygote
+from edged.daemon.zygote import Zygote
 from edged.errors import (
     DeadlinePassed,
     EdgedError,
@@ -35,7 +37,6 @@ _RESTART_PAUSES = (0.0, 0.2, 1.0, 3.0)
 _MOST_DEATHS = 6
 # A worker whose jobs fail this often in a row is replaced.
 _MOST_FAILURES_IN_A_ROW = 8
-_SWEEP_SECONDS = 0.25
 # A conversion at the first start is part of a load.
 _LOAD_SECONDS = 300.0
 
@@ -105,7 +106,7 @@ class Pool:
     async def start(self) -> None:
         """Returns when the model is ready or failed: `state` says which."""
         await self._poison.load()
-        self._run(self._sweep())
+        self._run(kill_hung(self._name, self._workers, self._limits.run_timeout))
         self._run(self._supervise())
         await self._settled.wait()
         if self.state == "ready":
@@ -327,19 +328,3 @@ class Pool:
     def _unavailable(self) -> ModelUnavailable:
         message = f"model {self._name} cannot be served: {self.reason}"
         return ModelUnavailable(message)
-
-    async def _sweep(self) -> None:
-        """Kills what hangs: a heartbeat inside the worker would stop with the GIL."""
-        last = self._loop.time()
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            now = self._loop.time()
-            # After a stop of the daemon itself, answers may lie unread: look next time.
-            late, last = now - last > 4 * _SWEEP_SECONDS, now
-            for worker in self._workers:
-                silent = now - worker.since > self._limits.run_timeout
-                if silent and worker.jobs and not worker.overdue and not late:
-                    _log.error("%s: worker %d hangs and is killed", self._name, worker.pid)
-                    worker.overdue = next(iter(worker.jobs.values()))
-                    worker.retiring = True
-                    worker.kill()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from edged import wire
-from edged.daemon.zygote import Death, Process
+from edged.daemon.process import Death, Process
 from edged.errors import ERRORS, EdgedError
 from edged.results import Prediction
 

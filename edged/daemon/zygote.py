@@ -7,25 +7,20 @@ import asyncio
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
-from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO, Callable, Deque, Dict, NamedTuple, Optional, Sequence, Set
+from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Optional, Sequence, Set
 
 from edged import wire
+from edged.daemon.process import Death, LastWords, Process
 from edged.errors import EdgedError
 
 _log = logging.getLogger(__name__)
 
 _PACKET = 4096
 _TWO_DESCRIPTORS = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-_OWN_DOING = frozenset(
-    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
-)
-_TAIL_LINES = 40
 _READ_AHEAD = 1 << 20
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 5.0)
 # Seconds until a fork server that is silent counts as hung. Before its first worker it
@@ -34,75 +29,6 @@ _SPAWN_PATIENCE = 180.0
 _KILL_PATIENCE = 5.0
 _CLOSE_SECONDS = 2.0
 _STDERR = 2
-
-
-class Death(NamedTuple):
-    """How a worker ended. `status`: a negative signal number or an exit status.
-
-    None where nobody saw it, because the zygote had died first.
-    """
-
-    status: Optional[int]
-
-    @property
-    def seen(self) -> bool:
-        return self.status is not None
-
-    @property
-    def killed(self) -> bool:
-        return self.status == -signal.SIGKILL
-
-    @property
-    def own_doing(self) -> bool:
-        """It crashed by itself or hit its own limit; nobody killed it from outside."""
-        if self.status is None:
-            return False
-        return -self.status in _OWN_DOING or self.status == wire.EXIT_MEMORY
-
-    def __str__(self) -> str:
-        if self.status is None:
-            return "it was lost with the fork server"
-        if self.status == wire.EXIT_MEMORY:
-            return "it went over twice its memory_mib"
-        if self.status < 0:
-            return f"it was ended by {signal.Signals(-self.status).name}"
-        return f"it exited with status {self.status}"
-
-
-class LastWords(asyncio.Protocol):
-    """The tail of a worker's stderr; what the engine prints goes to the debug log."""
-
-    def __init__(self) -> None:
-        self.lines: Deque[str] = deque(maxlen=_TAIL_LINES)
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._rest = b""
-
-    def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data)[-65536:].split(b"\n")
-        for line in lines:
-            self._add(line)
-
-    def connection_lost(self, exc: Optional[Exception]) -> None:
-        self._add(self._rest)
-        if not self.closed.done():
-            self.closed.set_result(None)
-
-    def _add(self, line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip()
-        if text:
-            self.lines.append(text[:500])
-            _log.debug("worker: %s", text)
-
-
-class Process(NamedTuple):
-    """A forked worker: its channel, and its end when that comes or `kill` is called."""
-
-    pid: int
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    death: asyncio.Future[Death]
-    words: LastWords
-    kill: Callable[[], None]
 
 
 class _Spawned(NamedTuple):
