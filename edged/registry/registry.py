@@ -124,22 +124,12 @@ def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str
     description = native.override(folder, format.read(folder))
     read_sample(folder)  # a broken one is the folder's fault too
     return ModelSpec(
+        **msgspec.structs.asdict(description),
         mid=_NO_MID_YET if mid is None else mid,
         name=name,
-        task=description.task,
         exporter=format.EXPORTER,
         folder=path,
-        files=description.files,
-        preprocess=description.preprocess,
         input_size=None if description.reading else input_size(description.preprocess),
-        labels=description.labels,
-        threshold=description.threshold,
-        boxes=description.boxes,
-        classes=description.classes,
-        engine=description.engine,
-        instances=description.instances,
-        threads=description.threads,
-        reading=description.reading,
     )
 
 

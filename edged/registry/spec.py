@@ -168,25 +168,20 @@ class Reading(msgspec.Struct, frozen=True):
     languages: Tuple[str, ...] = ("CHN_ENG", "ENG", "auto_detect")
 
 
-class ModelSpec(msgspec.Struct, frozen=True):
-    """`files` are the network's, `input_size` is (width, height) of its picture input.
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exporter's folder says of a model.
 
-    Of an OCR model `files` find the lines, in pictures of any size (`input_size` is None),
-    and the other networks are in `reading`; it has no steps of preprocessing to choose.
+    `files` are the network's. Of an OCR model they find the lines, and the other networks
+    are in `reading`; it has no steps of preprocessing to choose.
 
     `boxes` is for detectors, `classes` for classifiers.
     `engine`, `threads` and `instances` of None leave the choice to the daemon, by its
     settings and the cores there are.
     """
 
-    mid: int
-    name: str
     task: Task
-    exporter: str
-    folder: str
     files: ModelFiles
-    preprocess: Tuple[AnyStep, ...]
-    input_size: Optional[Tuple[int, int]]
+    preprocess: Tuple[AnyStep, ...] = ()
     labels: Tuple[str, ...] = ()
     threshold: float = 0.5
     boxes: Boxes = Boxes()
@@ -195,6 +190,20 @@ class ModelSpec(msgspec.Struct, frozen=True):
     instances: Optional[int] = None
     threads: Optional[int] = None
     reading: Optional[Reading] = None
+
+
+class ModelSpec(Description, frozen=True, kw_only=True):
+    """The same with what only the registry knows.
+
+    `input_size` is (width, height) of the network's picture input, None of an OCR model,
+    which takes pictures of any size.
+    """
+
+    mid: int
+    name: str
+    exporter: str
+    folder: str
+    input_size: Optional[Tuple[int, int]]
 
     @property
     def fixed_size(self) -> Tuple[int, int]:

@@ -15,7 +15,7 @@ from edged.registry.formats import (
     paddleseg,
     paddlex,
 )
-from edged.registry.formats.description import Description
+from edged.registry.spec import Description
 
 
 class Format(Protocol):

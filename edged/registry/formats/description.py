@@ -1,48 +1,24 @@
-"""What every format says of a model, and the rules all of them obey."""
+"""The rules that a description obeys, whichever format it is of."""
 
 from __future__ import annotations
 
 import math
 from typing import Optional, Sequence, Tuple
 
-import msgspec
-
 from edged.errors import ModelFolderError
 from edged.registry.spec import (
     AnyStep,
-    Boxes,
     CenterCrop,
-    Classes,
-    EngineChoice,
-    ModelFiles,
     Normalize,
     Pad,
-    Reading,
     ResizeFit,
     ResizeInside,
     ResizeShort,
-    Task,
     ToFloat,
 )
 
 _MAX_SIDE = 4096
 _Size = Tuple[int, int]
-
-
-class Description(msgspec.Struct, frozen=True):
-    """A ModelSpec without what only the registry knows."""
-
-    task: Task
-    files: ModelFiles
-    preprocess: Tuple[AnyStep, ...] = ()
-    labels: Tuple[str, ...] = ()
-    threshold: float = 0.5
-    boxes: Boxes = Boxes()
-    classes: Classes = Classes()
-    engine: Optional[EngineChoice] = None
-    instances: Optional[int] = None
-    threads: Optional[int] = None
-    reading: Optional[Reading] = None
 
 
 def input_size(steps: Sequence[AnyStep]) -> _Size:

@@ -10,7 +10,6 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists, file_inside
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_json
 from edged.registry.formats.edgeboard import one_over
 from edged.registry.formats.labels import read_labels
@@ -21,6 +20,7 @@ from edged.registry.spec import (
     Boxes,
     Channels,
     Color,
+    Description,
     ModelFiles,
     Resize,
     ResizeFit,

@@ -9,12 +9,11 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_json
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined
 from edged.registry.formats.steps import StepList
-from edged.registry.spec import AnyStep, Channels, Color, Interp, Resize
+from edged.registry.spec import AnyStep, Channels, Color, Description, Interp, Resize
 
 EXPORTER = "EdgeBoard"
 

@@ -15,10 +15,9 @@ from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists, file_inside, inside
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
-from edged.registry.spec import AnyStep, Boxes, Classes, EngineChoice, ModelFiles
+from edged.registry.spec import AnyStep, Boxes, Classes, Description, EngineChoice, ModelFiles
 
 EXPORTER = "native"
 

@@ -11,12 +11,11 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import find_network
 from edged.registry.formats.steps import StepList
-from edged.registry.spec import AnyStep, Channels, Classes, Interp, Resize, ResizeShort
+from edged.registry.spec import AnyStep, Channels, Classes, Description, Interp, Resize, ResizeShort
 
 EXPORTER = "PaddleClas"
 

@@ -9,7 +9,6 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.networks import STEMS, find_network
 from edged.registry.formats.steps import StepList
@@ -17,6 +16,7 @@ from edged.registry.spec import (
     AnyStep,
     Boxes,
     Channels,
+    Description,
     Interp,
     Pad,
     Resize,

@@ -17,10 +17,9 @@ from edged.errors import EngineError, ModelFolderError
 from edged.registry import program
 from edged.registry.files import exists, file_inside, inside, read_inside
 from edged.registry.formats import native
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import decode
-from edged.registry.spec import BoxRules, ModelFiles, Reading
+from edged.registry.spec import BoxRules, Description, ModelFiles, Reading
 
 EXPORTER = "PaddleOCR"
 

@@ -9,12 +9,11 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined, find_network
 from edged.registry.formats.steps import StepList
-from edged.registry.spec import AnyStep, Channels, Interp, ModelFiles, Pad, Resize
+from edged.registry.spec import AnyStep, Channels, Description, Interp, ModelFiles, Pad, Resize
 
 EXPORTER = "PaddleSeg"
 

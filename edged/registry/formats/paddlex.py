@@ -12,7 +12,6 @@ import msgspec
 
 from edged.errors import ModelFolderError
 from edged.registry.files import exists
-from edged.registry.formats.description import Description
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.networks import find_network
 from edged.registry.formats.steps import StepList
@@ -21,6 +20,7 @@ from edged.registry.spec import (
     AnyStep,
     Channels,
     Color,
+    Description,
     Interp,
     Pad,
     Resize,
