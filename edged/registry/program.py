@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from edged.errors import EngineError
+from edged.registry.spec import ModelFiles
 
 _FEED_LIST, _FETCH_LIST, _RAW = 9, 10, 17  # kinds of variables that are no tensors
 
@@ -24,6 +25,12 @@ class Program(NamedTuple):
     inputs: Dict[str, Tuple[int, ...]]
     params: Tuple[str, ...]
     outputs: Dict[str, Tuple[int, ...]]
+
+
+def of(files: ModelFiles) -> Program:
+    """As `read`. The program of files that are not an `.nb`."""
+    separate = files.kind == "separate"
+    return read(f"{files.model}/__model__" if separate else files.model)
 
 
 def read(path: str) -> Program:

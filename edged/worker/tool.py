@@ -30,7 +30,7 @@ def _answer(request: Request) -> Answer:
     if not isinstance(request, Convert):
         return _described(request.files)
     lite = paddlelite.library()
-    params = _program(request.files).params
+    params = program.of(request.files).params
     return Converted(convert.to_nb(lite, request.files, params, request.cache, request.target))
 
 
@@ -38,13 +38,8 @@ def _described(files: ModelFiles) -> Described:
     if files.kind == "nb":
         header = nb.read(files.model)
         return Described({}, {}, header.targets, header.precisions, header.opt_version)
-    network = _program(files)
+    network = program.of(files)
     return Described(network.inputs, network.outputs)
-
-
-def _program(files: ModelFiles) -> program.Program:
-    separate = files.kind == "separate"
-    return program.read(f"{files.model}/__model__" if separate else files.model)
 
 
 if __name__ == "__main__":

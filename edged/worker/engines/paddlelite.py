@@ -126,8 +126,7 @@ def _nb_file(lite: ModuleType, network: Network, cache: str) -> str:
     if files.kind == "nb":
         nb.check(files.model)
         return files.model
-    separate = files.kind == "separate"
-    described = program.read(f"{files.model}/__model__" if separate else files.model)
+    described = program.of(files)
     check_declared(described.inputs, network)
     return convert.to_nb(lite, files, described.params, cache)
 

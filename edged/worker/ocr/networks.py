@@ -197,8 +197,7 @@ def _declared_size(files: ModelFiles) -> Tuple[int, int]:
     """(width, height) that the program fixes, 0 for what is free or not to be known."""
     if files.kind == "nb" or Path(files.model).suffix == ".json":
         return 0, 0
-    model = f"{files.model}/__model__" if files.kind == "separate" else files.model
-    shapes = list(program.read(model).inputs.values())
+    shapes = list(program.of(files).inputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 4:
         return 0, 0
     *_, height, width = shapes[0]

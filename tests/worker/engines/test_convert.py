@@ -38,9 +38,7 @@ files = ModelFiles(kind="combined", model=sys.argv[1], params=sys.argv[2])
 
 
 def to_nb(files: ModelFiles, cache: Path) -> Path:
-    separate = files.kind == "separate"
-    network = program.read(f"{files.model}/__model__" if separate else files.model)
-    return Path(convert.to_nb(lite, files, network.params, str(cache)))
+    return Path(convert.to_nb(lite, files, program.of(files).params, str(cache)))
 
 
 def kept(cache: Path) -> List[Path]:
