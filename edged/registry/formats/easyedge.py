@@ -14,7 +14,7 @@ from edged.registry.formats.document import convert, read_json
 from edged.registry.formats.edgeboard import one_over
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined
-from edged.registry.formats.steps import StepList
+from edged.registry.formats.steps import StepList, all_channels
 from edged.registry.spec import (
     AnyStep,
     Boxes,
@@ -157,8 +157,7 @@ def _steps(given: _PreProcess) -> Tuple[AnyStep, ...]:
     if given.center_crop_size is not None:
         steps.crop(*given.center_crop_size)
     if not given.skip_norm:
-        scale = given.scale
-        factors = (scale, scale, scale) if isinstance(scale, float) else scale
+        factors = all_channels(given.scale)
         mean: Any = given.mean or given.img_mean or (0.0, 0.0, 0.0)
         steps.normalize(1.0, mean, one_over(factors, "pre_process"))
     return steps.done()

@@ -14,7 +14,7 @@ from edged.registry.files import exists
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import find_network
-from edged.registry.formats.steps import StepList
+from edged.registry.formats.steps import Size, StepList, both_sides
 from edged.registry.spec import AnyStep, Channels, Classes, Description, Interp, Resize, ResizeShort
 
 EXPORTER = "PaddleClas"
@@ -37,7 +37,6 @@ _SHORT, _CROP = 256, 224
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
 _FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
 
-_Size = Union[int, Tuple[int, int]]
 Kind = Literal["best", "each", "either"]
 Thresholds = Tuple[float, Tuple[float, ...]]
 
@@ -45,14 +44,14 @@ Thresholds = Tuple[float, Tuple[float, ...]]
 class _Resize(msgspec.Struct):
     """Defaults, here and below, are PaddleClas's own."""
 
-    size: Optional[_Size] = None
+    size: Optional[Size] = None
     resize_short: Optional[int] = None
     interpolation: Optional[str] = None
     backend: str = "cv2"
 
 
 class _Crop(msgspec.Struct):
-    size: _Size
+    size: Size
 
 
 class _Normalize(msgspec.Struct):
@@ -156,13 +155,13 @@ def _resize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
     if resize.resize_short:
         steps.resize(ResizeShort(resize.resize_short, _INTERPS[name]))
     elif resize.size is not None:
-        steps.resize(Resize(*_width_height(resize.size), _INTERPS[name]))
+        steps.resize(Resize(*both_sides(resize.size), _INTERPS[name]))
     else:
         raise ModelFolderError(f"{where}: neither size nor resize_short")
 
 
 def _crop(steps: StepList, options: Mapping[str, Any], where: str) -> None:
-    steps.crop(*_width_height(convert(options, _Crop, where).size))
+    steps.crop(*both_sides(convert(options, _Crop, where).size))
 
 
 def _normalize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
@@ -236,10 +235,6 @@ def _labels_beside(folder: Path) -> Tuple[str, ...]:
         if exists(folder, name):
             return read_labels(folder, name)
     return ()
-
-
-def _width_height(size: _Size) -> Tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 _READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {

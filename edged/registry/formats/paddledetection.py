@@ -11,7 +11,7 @@ from edged.errors import ModelFolderError
 from edged.registry.files import exists
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.networks import STEMS, find_network
-from edged.registry.formats.steps import StepList
+from edged.registry.formats.steps import Size, StepList, all_channels, both_sides
 from edged.registry.spec import (
     AnyStep,
     Boxes,
@@ -35,8 +35,6 @@ _SHORT_AND_LONG = ("RCNN", "RetinaNet")  # resized in proportion
 _NORMED = ("SSD", "Face")  # boxes in parts of the picture
 _BACKGROUND = "background"
 
-_Size = Union[int, Tuple[int, int]]
-
 
 class _NMS(msgspec.Struct):
     nms_threshold: float = Boxes().nms_threshold
@@ -55,7 +53,7 @@ class _Config(msgspec.Struct):
 class _Resize(msgspec.Struct):
     """Defaults, here and below, are PaddleDetection's own."""
 
-    target_size: _Size
+    target_size: Size
     keep_ratio: bool = True
     interp: int = 1
 
@@ -84,12 +82,12 @@ class _PadStride(msgspec.Struct):
 
 
 class _Pad(msgspec.Struct):
-    size: _Size
+    size: Size
     fill_value: Union[float, Channels] = 114.0
 
 
 class _LetterBox(msgspec.Struct):
-    target_size: _Size
+    target_size: Size
 
 
 def recognise(folder: Path) -> bool:
@@ -161,7 +159,7 @@ def read_steps(operators: List[Dict[str, Any]], name: str, arch: str) -> Tuple[A
 
 def _resize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     resize = convert(operator, _Resize, where)
-    height, width = _height_width(resize.target_size)
+    height, width = both_sides(resize.target_size)
     interp = _interp(resize.interp, where)
     if resize.keep_ratio:
         steps.resize(ResizeFit(min(height, width), max(height, width), interp))
@@ -184,7 +182,7 @@ def _old_resize(steps: StepList, operator: Mapping[str, Any], where: str, arch: 
 
 def _letter_box(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     """Its 127.5 is 128 on 8 bits, where cv2 rounds it to the even number."""
-    height, width = _height_width(convert(operator, _LetterBox, where).target_size)
+    height, width = both_sides(convert(operator, _LetterBox, where).target_size)
     steps.resize(ResizeInside(width, height, "area"))
     steps.pad(Pad(width, height, (128.0, 128.0, 128.0), "center"))
 
@@ -206,10 +204,8 @@ def _permute(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
 
 def _pad(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     pad = convert(operator, _Pad, where)
-    height, width = _height_width(pad.size)
-    fill = pad.fill_value
-    value = (fill, fill, fill) if isinstance(fill, float) else fill
-    steps.pad(Pad(width, height, value))
+    height, width = both_sides(pad.size)
+    steps.pad(Pad(width, height, all_channels(pad.fill_value)))
 
 
 def _pad_stride(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
@@ -220,10 +216,6 @@ def _interp(code: int, where: str) -> Interp:
     if not 0 <= code < len(_INTERPS):
         raise ModelFolderError(f"{where}: interp {code} is not known")
     return _INTERPS[code]
-
-
-def _height_width(size: _Size) -> Tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 _READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {

@@ -12,8 +12,8 @@ from edged.registry.files import exists
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined, find_network
-from edged.registry.formats.steps import StepList
-from edged.registry.spec import AnyStep, Channels, Description, Interp, ModelFiles, Pad, Resize
+from edged.registry.formats.steps import StepList, all_channels, interp_named
+from edged.registry.spec import AnyStep, Channels, Description, ModelFiles, Pad, Resize
 
 EXPORTER = "PaddleSeg"
 
@@ -21,14 +21,6 @@ _CONFIG, _NEW_CONFIG = "deploy.yaml", "inference.yml"
 _LABELS = "label_list.txt"
 _HALF: Channels = (0.5, 0.5, 0.5)
 _MIDDLE: Channels = (127.5, 127.5, 127.5)
-
-_INTERPS: Dict[str, Interp] = {
-    "NEAREST": "nearest",
-    "LINEAR": "linear",
-    "CUBIC": "cubic",
-    "AREA": "area",
-    "LANCZOS4": "lanczos",
-}
 
 
 class _Deploy(msgspec.Struct):
@@ -115,10 +107,8 @@ def _resize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     resize = convert(operator, _Resize, where)
     if resize.keep_ratio or resize.size_divisor:
         raise ModelFolderError(f"{where}: keep_ratio and size_divisor are not supported")
-    if resize.interp not in _INTERPS:
-        raise ModelFolderError(f"{where}: interp {resize.interp} is not known")
     width, height = resize.target_size
-    steps.resize(Resize(width, height, _INTERPS[resize.interp]))
+    steps.resize(Resize(width, height, interp_named(resize.interp, where)))
 
 
 def _normalize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
@@ -129,8 +119,7 @@ def _normalize(steps: StepList, operator: Mapping[str, Any], where: str) -> None
 def _padding(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
     pad = convert(operator, _Padding, where)
     width, height = pad.target_size
-    fill = pad.im_padding_value
-    steps.pad(Pad(width, height, (fill, fill, fill) if isinstance(fill, float) else fill))
+    steps.pad(Pad(width, height, all_channels(pad.im_padding_value)))
 
 
 _READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {

@@ -14,14 +14,13 @@ from edged.errors import ModelFolderError
 from edged.registry.files import exists
 from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.networks import find_network
-from edged.registry.formats.steps import StepList
+from edged.registry.formats.steps import Size, StepList, all_channels, both_sides, interp_named
 from edged.registry.spec import (
     Align,
     AnyStep,
     Channels,
     Color,
     Description,
-    Interp,
     Pad,
     Resize,
     ResizeFit,
@@ -38,18 +37,9 @@ _TASKS: Dict[str, Task] = {
     "detector": "detection",
     "segmenter": "segmentation",
 }
-_INTERPS: Dict[str, Interp] = {
-    "NEAREST": "nearest",
-    "LINEAR": "linear",
-    "CUBIC": "cubic",
-    "AREA": "area",
-    "LANCZOS4": "lanczos",
-}
 _ALIGNS: Dict[int, Align] = {0: "start", 1: "center", 2: "end"}
 _MIDDLE = 127.5
 _EIGHT_BITS: Tuple[Channels, Channels] = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
-
-_Size = Union[int, Tuple[int, int]]
 
 
 class _Attributes(msgspec.Struct):
@@ -67,7 +57,7 @@ class _Config(msgspec.Struct):
 class _Resize(msgspec.Struct):
     """Defaults, here and below, are those of PaddleX 2."""
 
-    target_size: _Size = 608
+    target_size: Size = 608
     interp: str = "LINEAR"
     keep_ratio: bool = False
 
@@ -96,7 +86,7 @@ class _Normalize(msgspec.Struct):
 
 
 class _Padding(msgspec.Struct):
-    target_size: Optional[_Size] = None
+    target_size: Optional[Size] = None
     pad_mode: int = 0
     im_padding_value: Union[float, Channels, None] = None
     size_divisor: Optional[int] = None
@@ -159,14 +149,14 @@ def _input_size(shape: List[int]) -> Tuple[int, int]:
 
 def _resize(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _Resize, where)
-    height, width = _pair(resize.target_size)
+    height, width = both_sides(resize.target_size)
     kind = ResizeInside if resize.keep_ratio else Resize
-    reading.steps.resize(kind(width, height, _interp(resize.interp, where)))
+    reading.steps.resize(kind(width, height, interp_named(resize.interp, where)))
 
 
 def _resize_by_short(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _ResizeByShort, where)
-    interp = _interp(resize.interp, where)
+    interp = interp_named(resize.interp, where)
     if resize.max_size > 0:
         reading.steps.resize(ResizeFit(resize.short_size, resize.max_size, interp, by="size"))
     else:
@@ -176,7 +166,7 @@ def _resize_by_short(reading: _Reading, options: Mapping[str, Any], where: str) 
 def _resize_by_long(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _ResizeByLong, where)
     long = resize.long_size
-    reading.steps.resize(ResizeInside(long, long, _interp(resize.interp, where)))
+    reading.steps.resize(ResizeInside(long, long, interp_named(resize.interp, where)))
 
 
 def _center_crop(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
@@ -204,9 +194,9 @@ def _padding(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     if pad.pad_mode not in _ALIGNS:
         raise ModelFolderError(f"{where}: pad_mode {pad.pad_mode} is not supported")
     fill = reading.fill if pad.im_padding_value is None else pad.im_padding_value
-    value = (fill, fill, fill) if isinstance(fill, float) else fill
+    value = all_channels(fill)
     if pad.target_size is not None:
-        height, width = _pair(pad.target_size)
+        height, width = both_sides(pad.target_size)
         if reading.first:
             width, height = height, width
         reading.steps.pad(Pad(width, height, value, _ALIGNS[pad.pad_mode]))
@@ -214,16 +204,6 @@ def _padding(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
         stride = pad.coarsest_stride or pad.size_divisor
         default = 1 if reading.first else 32
         reading.steps.pad_to_multiple(stride or default, value, _ALIGNS[pad.pad_mode])
-
-
-def _interp(name: str, where: str) -> Interp:
-    if name not in _INTERPS:
-        raise ModelFolderError(f"{where}: interp {name} is not known")
-    return _INTERPS[name]
-
-
-def _pair(size: _Size) -> Tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 _READERS: Dict[str, Callable[[_Reading, Mapping[str, Any], str], None]] = {

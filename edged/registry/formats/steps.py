@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 import msgspec
 
@@ -14,6 +14,7 @@ from edged.registry.spec import (
     CenterCrop,
     Channels,
     Color,
+    Interp,
     Normalize,
     Pad,
     Resize,
@@ -26,6 +27,18 @@ from edged.registry.spec import (
 _IN_PROPORTION = (ResizeFit, ResizeInside)
 _LIMITED = (Resize, CenterCrop, *_IN_PROPORTION)
 _NOTHING: Channels = (0.0, 0.0, 0.0)
+
+# cv2's names, less INTER_.
+_INTERPS: Dict[str, Interp] = {
+    "NEAREST": "nearest",
+    "LINEAR": "linear",
+    "CUBIC": "cubic",
+    "AREA": "area",
+    "LANCZOS4": "lanczos",
+}
+
+Size = Union[int, Tuple[int, int]]
+"""Of both sides, or of one and the other in the exporter's own order."""
 
 
 class StepList:
@@ -139,6 +152,21 @@ class StepList:
             (part * std + mean) / norm.scale for part, std, mean in zip(value, norm.std, norm.mean)
         )
         return first, second, third
+
+
+def interp_named(name: str, where: str) -> Interp:
+    """The interpolation that cv2 calls `INTER_<name>`. Raises ModelFolderError."""
+    if name not in _INTERPS:
+        raise ModelFolderError(f"{where}: interp {name} is not known")
+    return _INTERPS[name]
+
+
+def both_sides(size: Size) -> Tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def all_channels(value: Union[float, Channels]) -> Channels:
+    return (value, value, value) if isinstance(value, float) else value
 
 
 def _up(side: int, stride: int) -> int:
