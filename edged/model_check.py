@@ -12,7 +12,7 @@ import yaml
 
 from edged.errors import EngineError, ModelFolderError
 from edged.network_tool import Described, convert, describe
-from edged.registry.files import exists, file_inside
+from edged.registry.folder import Folder
 from edged.registry.formats import native
 from edged.registry.registry import Entry
 from edged.registry.sample import ANSWER, PICTURE
@@ -145,9 +145,10 @@ def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / _NETWORK)
         (out / native.FILE).write_text(_native(entry, spec), "utf-8")
+        folder = Folder(Path(spec.folder))
         for name in (PICTURE, ANSWER):
-            if exists(Path(spec.folder), name):
-                shutil.copyfile(file_inside(Path(spec.folder), name), out / name)
+            if folder.exists(name):
+                shutil.copyfile(folder.file(name), out / name)
     except OSError as error:
         raise ModelFolderError(f"{error.filename} cannot be written: {error.strerror}") from None
     return out / _NETWORK

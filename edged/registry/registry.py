@@ -12,7 +12,7 @@ import msgspec
 
 from edged.errors import ConfigError, ModelFolderError
 from edged.registry import mids
-from edged.registry.files import inside
+from edged.registry.folder import Folder
 from edged.registry.formats import FORMATS, Format, native
 from edged.registry.formats.description import input_size
 from edged.registry.sample import read_sample
@@ -86,21 +86,21 @@ def _folders(models: Path) -> List[str]:
     )
 
 
-def _look(folder: Path) -> Entry:
+def _look(path: Path) -> Entry:
     """The entry as far as the folder itself tells: `mid` may still be None."""
-    mid, name = _from_folder(folder.name)
+    folder = Folder(path)
+    mid, name = _from_folder(path.name)
     exporter, spec, reason = None, None, ""
     try:
-        path = inside(folder, ".")
         identity = native.identity(folder)
         mid = mid if identity.mid is None else identity.mid
         name = name if identity.name is None else identity.name
         format = _recognise(folder)
         exporter = format.EXPORTER
-        spec = _read(folder, format, path, mid, name)
+        spec = _read(folder, format, mid, name)
     except ModelFolderError as error:
         reason = str(error)
-    return Entry(folder.name, mid, name, exporter, spec, reason)
+    return Entry(path.name, mid, name, exporter, spec, reason)
 
 
 def _from_folder(folder: str) -> Tuple[Optional[int], str]:
@@ -109,26 +109,26 @@ def _from_folder(folder: str) -> Tuple[Optional[int], str]:
     return (int(match[1]), match[2] or folder) if match else (None, folder)
 
 
-def _recognise(folder: Path) -> Format:
+def _recognise(folder: Folder) -> Format:
     for format in FORMATS:
         if format.recognise(folder):
             return format
     raise ModelFolderError("no exporter is recognised, and no model.yaml names a model")
 
 
-def _read(folder: Path, format: Format, path: str, mid: Optional[int], name: str) -> ModelSpec:
+def _read(folder: Folder, format: Format, mid: Optional[int], name: str) -> ModelSpec:
     if not _NAME.fullmatch(name):
         raise ModelFolderError(
             f"the name {name!r} may have letters, digits, '-', '_' and '.' only, 64 at most"
         )
     description = native.override(folder, format.read(folder))
-    read_sample(folder)  # a broken one is the folder's fault too
+    read_sample(folder.path)  # a broken one is the folder's fault too
     return ModelSpec(
         **msgspec.structs.asdict(description),
         mid=_NO_MID_YET if mid is None else mid,
         name=name,
         exporter=format.EXPORTER,
-        folder=path,
+        folder=folder.inside("."),
         input_size=None if description.reading else input_size(description.preprocess),
     )
 

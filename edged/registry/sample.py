@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists, read_inside
+from edged.registry.folder import Folder
 from edged.results import BBox, Result
 
 PICTURE, ANSWER = "sample.jpg", "sample.json"
@@ -68,17 +68,18 @@ class Sample(msgspec.Struct, frozen=True):
         return None
 
 
-def read_sample(folder: Path) -> Optional[Sample]:
+def read_sample(path: Path) -> Optional[Sample]:
     """None where there is none; ModelFolderError when it is broken."""
-    if not exists(folder, PICTURE):
-        if exists(folder, ANSWER):
+    folder = Folder(path)
+    if not folder.exists(PICTURE):
+        if folder.exists(ANSWER):
             raise ModelFolderError(f"{ANSWER} stands there without {PICTURE}")
         return None
-    image = read_inside(folder, PICTURE, _MAX_PICTURE)
-    if not exists(folder, ANSWER):
+    image = folder.read(PICTURE, _MAX_PICTURE)
+    if not folder.exists(ANSWER):
         return Sample(image, None)
     try:
-        answer = msgspec.json.decode(read_inside(folder, ANSWER, _MAX_ANSWER), type=_Answer)
+        answer = msgspec.json.decode(folder.read(ANSWER, _MAX_ANSWER), type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFolderError(f"{ANSWER} is not a golden answer: {error}") from None
     return Sample(image, tuple(answer.result))

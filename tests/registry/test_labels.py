@@ -8,12 +8,13 @@ from typing import Tuple
 import pytest
 
 from edged.errors import ModelFolderError
+from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 
 
 def read(folder: Path, content: bytes) -> Tuple[str, ...]:
     (folder / "labels.txt").write_bytes(content)
-    return read_labels(folder, "labels.txt")
+    return read_labels(Folder(folder), "labels.txt")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,6 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_real_label_file(fixtures: Path) -> None:
-    labels = read_labels(fixtures / "models" / "squeezenet_v1_1", "label_list.txt")
+    labels = read_labels(Folder(fixtures / "models" / "squeezenet_v1_1"), "label_list.txt")
     assert len(labels) == 1000
     assert labels[281] == "tabby, tabby cat"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol, Tuple
 
+from edged.registry.folder import Folder
 from edged.registry.formats import (
     easyedge,
     edgeboard,
@@ -23,10 +23,10 @@ class Format(Protocol):
 
     EXPORTER: str
 
-    def recognise(self, folder: Path) -> bool:
+    def recognise(self, folder: Folder) -> bool:
         """Whether the folder is this exporter's, fit to be served or not."""
 
-    def read(self, folder: Path) -> Description: ...
+    def read(self, folder: Folder) -> Description: ...
 
 
 FORMATS: Tuple[Format, ...] = (

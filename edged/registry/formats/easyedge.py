@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists, file_inside
-from edged.registry.formats.document import convert, read_json
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.edgeboard import one_over
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined
@@ -93,15 +91,15 @@ class _OldConfig(msgspec.Struct):
     best_threshold: float = 0.5
 
 
-def recognise(folder: Path) -> bool:
-    if exists(folder, _CONFIG):
+def recognise(folder: Folder) -> bool:
+    if folder.exists(_CONFIG):
         return True
-    if not exists(folder, _OLD_CONFIG):
+    if not folder.exists(_OLD_CONFIG):
         return False
-    return exists(folder, _OLD_PREPROCESS) or bool(_encrypted(folder))
+    return folder.exists(_OLD_PREPROCESS) or bool(_encrypted(folder))
 
 
-def read(folder: Path) -> Description:
+def read(folder: Folder) -> Description:
     encrypted = _encrypted(folder)
     if encrypted:
         raise ModelFolderError(f"{encrypted[0]} is encrypted: export the model without encryption")
@@ -117,35 +115,31 @@ def read(folder: Path) -> Description:
         task=_TASKS[kind],
         files=_files(folder, config),
         preprocess=_steps(config.pre_process),
-        labels=read_labels(folder, _LABELS) if exists(folder, _LABELS) else (),
+        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
         threshold=config.model_info.best_threshold,
         boxes=Boxes(normed=(config.post_process or _PostProcess()).box_normed),
     )
 
 
-def _encrypted(folder: Path) -> List[str]:
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        raise ModelFolderError(f"the folder cannot be read: {error.strerror}") from None
-    return sorted(name for name in names if name.endswith(_ENCRYPTED))
+def _encrypted(folder: Folder) -> List[str]:
+    return [name for name in folder.names() if name.endswith(_ENCRYPTED)]
 
 
-def _config(folder: Path) -> _Config:
-    if exists(folder, _CONFIG):
-        return convert(read_json(folder, _CONFIG), _Config, _CONFIG)
-    old = convert(read_json(folder, _OLD_CONFIG), _OldConfig, _OLD_CONFIG)
+def _config(folder: Folder) -> _Config:
+    if folder.exists(_CONFIG):
+        return convert(folder.json(_CONFIG), _Config, _CONFIG)
+    old = convert(folder.json(_OLD_CONFIG), _OldConfig, _OLD_CONFIG)
     kind = old.modelKind if old.model_kind is None else old.model_kind
     if kind is None:
         raise ModelFolderError(f"{_OLD_CONFIG} does not say what kind of model it is: model_kind")
-    preprocess = convert(read_json(folder, _OLD_PREPROCESS), _PreProcess, _OLD_PREPROCESS)
+    preprocess = convert(folder.json(_OLD_PREPROCESS), _PreProcess, _OLD_PREPROCESS)
     return _Config(_ModelInfo(kind, old.best_threshold), preprocess)
 
 
-def _files(folder: Path, config: _Config) -> ModelFiles:
+def _files(folder: Folder, config: _Config) -> ModelFiles:
     fluid = config.extra.fluid if config.extra else None
     if fluid is not None and fluid.optType == "nb":
-        return ModelFiles("nb", file_inside(folder, "model"))
+        return ModelFiles("nb", folder.file("model"))
     return combined(folder, "model", "params")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Dict, List, Literal, Mapping, Tuple
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists
-from edged.registry.formats.document import convert, read_json
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined
 from edged.registry.formats.steps import StepList
@@ -52,19 +51,19 @@ class _ConvertFormat(msgspec.Struct):
     format: Color
 
 
-def recognise(folder: Path) -> bool:
-    return exists(folder, _CONFIG)
+def recognise(folder: Folder) -> bool:
+    return folder.exists(_CONFIG)
 
 
-def read(folder: Path) -> Description:
-    config = convert(read_json(folder, _CONFIG), _Config, _CONFIG)
+def read(folder: Folder) -> Description:
+    config = convert(folder.json(_CONFIG), _Config, _CONFIG)
     if not 0 <= config.threshold <= 1:
         raise ModelFolderError(f"{_CONFIG}: threshold must be 0 to 1")
     return Description(
         task=config.networkType,
         files=combined(folder, *_NETWORK),
         preprocess=_steps(config.transforms),
-        labels=read_labels(folder, _LABELS) if exists(folder, _LABELS) else (),
+        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
         threshold=config.threshold,
     )
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import List, Tuple
 
 from edged.errors import ModelFolderError
-from edged.registry.files import read_inside
+from edged.registry.folder import Folder
 
 _LIMIT = 1 << 20
 _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*:|\s)\s*(.*)")
 
 
-def read_labels(folder: Path, name: str) -> Tuple[str, ...]:
+def read_labels(folder: Folder, name: str) -> Tuple[str, ...]:
     """Empty lines count inside the file, not at its end.
 
     `281 tabby, tabby cat` or `281:tabby, tabby cat` is `tabby, tabby cat` when every line
     begins with a number of its own, from 0 on; their order does not matter then.
     """
-    text = decode(read_inside(folder, name, _LIMIT), name)
+    text = decode(folder.read(name, _LIMIT), name)
     # Not splitlines(): it breaks lines at characters that may stand in a label.
     lines = [line.strip() for line in text.split("\n")]
     while lines and not lines[-1]:

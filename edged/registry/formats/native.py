@@ -7,15 +7,14 @@ of an OCR model are; else it only overrides.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, List, Literal, Mapping, Optional, Tuple, Type, Union
+from typing import List, Literal, Optional, Tuple, Type, Union
 
 import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists, file_inside, inside
-from edged.registry.formats.document import convert, read_yaml
+from edged.registry.document import Document, convert
+from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 from edged.registry.spec import AnyStep, Boxes, Classes, Description, EngineChoice, ModelFiles
 
@@ -66,27 +65,25 @@ class Ocr(Overrides, frozen=True, kw_only=True):
 _NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(Overrides.__struct_fields__)
 
 
-def identity(folder: Path) -> Identity:
-    if not exists(folder, FILE):
-        return Identity()
-    return convert(read_yaml(folder, FILE), Identity, FILE)
+def identity(folder: Folder) -> Identity:
+    return convert(_document(folder), Identity, FILE)
 
 
-def is_ocr(folder: Path) -> bool:
+def is_ocr(folder: Folder) -> bool:
     """Whether the file names the networks of an OCR model; paddleocr.py reads those."""
-    return exists(folder, FILE) and read_yaml(folder, FILE).get("task") == "ocr"
+    return _names_ocr(_document(folder))
 
 
-def read_ocr(folder: Path) -> Ocr:
-    return convert(read_yaml(folder, FILE), Ocr, FILE)
+def read_ocr(folder: Folder) -> Ocr:
+    return convert(_document(folder), Ocr, FILE)
 
 
-def recognise(folder: Path) -> bool:
-    return exists(folder, FILE) and not _NATIVE_KEYS.isdisjoint(read_yaml(folder, FILE))
+def recognise(folder: Folder) -> bool:
+    return not _NATIVE_KEYS.isdisjoint(_document(folder))
 
 
-def read(folder: Path) -> Description:
-    native = convert(read_yaml(folder, FILE), _Native, FILE)
+def read(folder: Folder) -> Description:
+    native = convert(_document(folder), _Native, FILE)
     return Description(
         task=native.task,
         files=_files(folder, native.model, native.params),
@@ -96,11 +93,9 @@ def read(folder: Path) -> Description:
     )
 
 
-def override(folder: Path, description: Description) -> Description:
+def override(folder: Folder, description: Description) -> Description:
     """`description` with what `model.yaml`, if there is one, says otherwise."""
-    if not exists(folder, FILE):
-        return description
-    document = read_yaml(folder, FILE)
+    document = _document(folder)
     changes: Overrides = convert(document, _schema(document), FILE)
     labels = description.labels if changes.labels is None else _labels(folder, changes.labels)
     threshold = description.threshold if changes.threshold is None else changes.threshold
@@ -114,29 +109,37 @@ def override(folder: Path, description: Description) -> Description:
     )
 
 
-def _schema(document: Mapping[str, Any]) -> Type[Overrides]:
-    if document.get("task") == "ocr":
+def _document(folder: Folder) -> Document:
+    return folder.yaml(FILE) if folder.exists(FILE) else {}
+
+
+def _names_ocr(document: Document) -> bool:
+    return bool(document.get("task") == "ocr")
+
+
+def _schema(document: Document) -> Type[Overrides]:
+    if _names_ocr(document):
         return Ocr
     return Overrides if _NATIVE_KEYS.isdisjoint(document) else _Native
 
 
-def _labels(folder: Path, labels: Union[List[str], str]) -> Tuple[str, ...]:
+def _labels(folder: Folder, labels: Union[List[str], str]) -> Tuple[str, ...]:
     return read_labels(folder, labels) if isinstance(labels, str) else tuple(labels)
 
 
-def _files(folder: Path, model: str, params: Optional[str]) -> ModelFiles:
-    path = inside(folder, model)
+def _files(folder: Folder, model: str, params: Optional[str]) -> ModelFiles:
+    path = folder.inside(model)
     if os.path.isdir(path):
         kind: Literal["nb", "separate"] = "separate"
-        file_inside(folder, f"{model}/__model__")
+        folder.file(f"{model}/__model__")
     elif model.endswith(".nb"):
         kind = "nb"
-        file_inside(folder, model)
+        folder.file(model)
     elif params is None:
-        file_inside(folder, model)
+        folder.file(model)
         raise ModelFolderError(f"{FILE}: params is missing, the file with the weights of {model}")
     else:
-        return ModelFiles("combined", file_inside(folder, model), file_inside(folder, params))
+        return ModelFiles("combined", folder.file(model), folder.file(params))
     if params is not None:
         raise ModelFolderError(f"{FILE}: params goes only with a full model in two files")
     return ModelFiles(kind, path)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Sequence
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists, file_inside
+from edged.registry.folder import Folder
 from edged.registry.spec import ModelFiles
 
 STEMS = ("model", "inference")
 
 
-def find_network(folder: Path, stems: Sequence[str] = STEMS) -> ModelFiles:
+def find_network(folder: Folder, stems: Sequence[str] = STEMS) -> ModelFiles:
     """Paddle's exports by their stem, old ones, and an `.nb` made from either.
 
     A program of the new form (PIR, `.json`) is taken where there is no other: which
@@ -22,17 +21,17 @@ def find_network(folder: Path, stems: Sequence[str] = STEMS) -> ModelFiles:
     for stem in stems:
         for suffix in (".pdmodel", ".json"):
             model, params = f"{stem}{suffix}", f"{stem}.pdiparams"
-            if exists(folder, model):
+            if folder.exists(model):
                 return combined(folder, model, params)
-    if exists(folder, "__model__") or exists(folder, "__params__"):
+    if folder.exists("__model__") or folder.exists("__params__"):
         return combined(folder, "__model__", "__params__")
     for stem in stems:
-        if exists(folder, f"{stem}.nb"):
-            return ModelFiles("nb", file_inside(folder, f"{stem}.nb"))
-    there = (stem for stem in stems if exists(folder, f"{stem}.pdiparams"))
+        if folder.exists(f"{stem}.nb"):
+            return ModelFiles("nb", folder.file(f"{stem}.nb"))
+    there = (stem for stem in stems if folder.exists(f"{stem}.pdiparams"))
     stem = next(there, stems[0])
     raise ModelFolderError(f"{stem}.pdmodel is missing")
 
 
-def combined(folder: Path, model: str, params: str) -> ModelFiles:
-    return ModelFiles("combined", file_inside(folder, model), file_inside(folder, params))
+def combined(folder: Folder, model: str, params: str) -> ModelFiles:
+    return ModelFiles("combined", folder.file(model), folder.file(params))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists
-from edged.registry.formats.document import convert, read_yaml
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import find_network
 from edged.registry.formats.steps import Size, StepList, both_sides
@@ -83,11 +82,11 @@ class _Answer(msgspec.Struct):
     label_1: str = "1"
 
 
-def recognise(folder: Path) -> bool:
-    if exists(folder, _CONFIG):
-        preprocess = read_yaml(folder, _CONFIG).get("PreProcess")
+def recognise(folder: Folder) -> bool:
+    if folder.exists(_CONFIG):
+        preprocess = folder.yaml(_CONFIG).get("PreProcess")
         return isinstance(preprocess, dict) and _is_classifier(preprocess)
-    return all(exists(folder, f"inference.{suffix}") for suffix in ("pdmodel", "pdiparams"))
+    return all(folder.exists(f"inference.{suffix}") for suffix in ("pdmodel", "pdiparams"))
 
 
 def _is_classifier(preprocess: Dict[str, Any]) -> bool:
@@ -99,10 +98,10 @@ def _is_classifier(preprocess: Dict[str, Any]) -> bool:
     return any(known)
 
 
-def read(folder: Path) -> Description:
-    if not exists(folder, _CONFIG):
+def read(folder: Folder) -> Description:
+    if not folder.exists(_CONFIG):
         return _bare(folder)
-    config = convert(read_yaml(folder, _CONFIG), _Config, _CONFIG)
+    config = convert(folder.yaml(_CONFIG), _Config, _CONFIG)
     kind, answer = _answer(config.PostProcess or {})
     if kind == "either":
         labels: Tuple[str, ...] = (answer.label_0, answer.label_1)
@@ -119,7 +118,7 @@ def read(folder: Path) -> Description:
     )
 
 
-def _bare(folder: Path) -> Description:
+def _bare(folder: Folder) -> Description:
     """What PaddleClas does by default, of which nothing in the folder says otherwise."""
     steps = StepList()
     steps.resize(ResizeShort(_SHORT))
@@ -219,7 +218,7 @@ def _class_number(key: str) -> int:
     return int(key)
 
 
-def _labels(folder: Path, answer: _Answer) -> Tuple[str, ...]:
+def _labels(folder: Folder, answer: _Answer) -> Tuple[str, ...]:
     if isinstance(answer.label_list, list):
         return tuple(map(str, answer.label_list))
     if isinstance(answer.label_list, dict):
@@ -227,12 +226,12 @@ def _labels(folder: Path, answer: _Answer) -> Tuple[str, ...]:
     # The path was one of the machine that trained it; the file may have come along.
     path = answer.label_list or answer.class_id_map_file
     name = os.path.basename(path) if path else ""
-    return read_labels(folder, name) if name and exists(folder, name) else _labels_beside(folder)
+    return read_labels(folder, name) if name and folder.exists(name) else _labels_beside(folder)
 
 
-def _labels_beside(folder: Path) -> Tuple[str, ...]:
+def _labels_beside(folder: Folder) -> Tuple[str, ...]:
     for name in _LABEL_FILES:
-        if exists(folder, name):
+        if folder.exists(name):
             return read_labels(folder, name)
     return ()
 

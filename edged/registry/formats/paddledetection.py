@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists
-from edged.registry.formats.document import convert, read_yaml
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.networks import STEMS, find_network
 from edged.registry.formats.steps import Size, StepList, all_channels, both_sides
 from edged.registry.spec import (
@@ -90,16 +89,16 @@ class _LetterBox(msgspec.Struct):
     target_size: Size
 
 
-def recognise(folder: Path) -> bool:
-    if exists(folder, _CONFIG):
+def recognise(folder: Folder) -> bool:
+    if folder.exists(_CONFIG):
         return True
     # PaddleClas and PaddleOCR write an inference.yml too, with `PreProcess`.
-    return exists(folder, _NEW_CONFIG) and "Preprocess" in read_yaml(folder, _NEW_CONFIG)
+    return folder.exists(_NEW_CONFIG) and "Preprocess" in folder.yaml(_NEW_CONFIG)
 
 
-def read(folder: Path) -> Description:
-    name = _CONFIG if exists(folder, _CONFIG) else _NEW_CONFIG
-    config = convert(read_yaml(folder, name), _Config, name)
+def read(folder: Folder) -> Description:
+    name = _CONFIG if folder.exists(_CONFIG) else _NEW_CONFIG
+    config = convert(folder.yaml(name), _Config, name)
     if not 0 <= config.draw_threshold <= 1:
         raise ModelFolderError(f"{name}: draw_threshold must be 0 to 1")
     if config.arch in _KEYPOINTS:

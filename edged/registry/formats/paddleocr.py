@@ -8,16 +8,15 @@ One of them on its own is recognised too, so that nobody else takes it for their
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
 import msgspec
 
 from edged.errors import EngineError, ModelFolderError
 from edged.registry import program
-from edged.registry.files import exists, file_inside, inside, read_inside
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats import native
-from edged.registry.formats.document import convert, read_yaml
 from edged.registry.formats.labels import decode
 from edged.registry.spec import BoxRules, Description, ModelFiles, Reading
 
@@ -53,29 +52,29 @@ class _RecResize(msgspec.Struct):
     image_shape: Tuple[int, int, int]
 
 
-def recognise(folder: Path) -> bool:
+def recognise(folder: Folder) -> bool:
     return _is_whole(folder) or (not native.recognise(folder) and bool(_part(folder)))
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(folder: Folder) -> bool:
     if native.is_ocr(folder):
         return True
-    return os.path.isdir(folder / "det") and os.path.isdir(folder / "rec")
+    return all(os.path.isdir(folder.path / part) for part in ("det", "rec"))
 
 
-def _part(folder: Path) -> str:
+def _part(folder: Folder) -> str:
     """Which part of an OCR model this is: det, rec, cls, or nothing of the kind.
 
     By `inference.yml`, or by the shapes of the network where no exporter left a word.
     """
-    if exists(folder, _CONFIG):
-        after = _section(folder, "", "PostProcess")
+    if folder.exists(_CONFIG):
+        after = folder.yaml(_CONFIG).get("PostProcess")
         name = after.get("name") if isinstance(after, dict) else None
         return _DECODERS.get(name, "") if isinstance(name, str) else ""
-    if not exists(folder, _PROGRAM) or _has_documents(folder):
+    if not folder.exists(_PROGRAM) or _has_documents(folder):
         return ""
     try:
-        network = program.read(file_inside(folder, _PROGRAM))
+        network = program.read(folder.file(_PROGRAM))
     except (EngineError, ModelFolderError):
         return ""
     shapes = [*network.inputs.values(), *network.outputs.values()]
@@ -90,15 +89,12 @@ def _part(folder: Path) -> str:
     return "cls" if answer[1:] == (2,) and 0 < 2 * height < width else ""
 
 
-def _has_documents(folder: Path) -> bool:
-    try:
-        names = set(os.listdir(folder)) - {native.FILE}
-    except OSError:
-        return False
+def _has_documents(folder: Folder) -> bool:
+    names = set(folder.names()) - {native.FILE}
     return any(name.endswith((".yml", ".yaml", ".json")) for name in names)
 
 
-def read(folder: Path) -> Description:
+def read(folder: Folder) -> Description:
     if not _is_whole(folder):
         part = _part(folder)
         raise ModelFolderError(
@@ -107,7 +103,7 @@ def read(folder: Path) -> Description:
         )
     named = native.read_ocr(folder) if native.is_ocr(folder) else native.Ocr(task="ocr")
     angle = named.cls
-    if angle is None and exists(folder, "cls"):
+    if angle is None and folder.exists("cls"):
         angle = "cls"
     reading = Reading(
         recognition=_network(folder, named.rec),
@@ -121,47 +117,41 @@ def read(folder: Path) -> Description:
     return Description(task="ocr", files=_network(folder, named.det), reading=reading)
 
 
-def _network(folder: Path, part: str) -> ModelFiles:
+def _network(folder: Folder, part: str) -> ModelFiles:
     """The network in the folder `part`: an `.nb`, or a program and its parameters."""
     for nb in _files(folder, part, ".nb"):
-        return ModelFiles("nb", file_inside(folder, nb))
-    if exists(folder / part, _OLD[0]):
-        if exists(folder / part, _OLD[1]):
-            model, params = (file_inside(folder, f"{part}/{name}") for name in _OLD)
+        return ModelFiles("nb", folder.file(nb))
+    if folder.exists(f"{part}/{_OLD[0]}"):
+        if folder.exists(f"{part}/{_OLD[1]}"):
+            model, params = (folder.file(f"{part}/{name}") for name in _OLD)
             return ModelFiles("combined", model, params)
-        file_inside(folder, f"{part}/{_OLD[0]}")
-        return ModelFiles("separate", inside(folder, part))
+        folder.file(f"{part}/{_OLD[0]}")
+        return ModelFiles("separate", folder.inside(part))
     for stem in _STEMS:
         for suffix in ("pdmodel", "json"):  # PIR json is for the second engine only
-            if exists(folder / part, f"{stem}.{suffix}"):
-                model = file_inside(folder, f"{part}/{stem}.{suffix}")
-                params = file_inside(folder, f"{part}/{stem}.pdiparams")
+            if folder.exists(f"{part}/{stem}.{suffix}"):
+                model = folder.file(f"{part}/{stem}.{suffix}")
+                params = folder.file(f"{part}/{stem}.pdiparams")
                 return ModelFiles("combined", model, params)
     raise ModelFolderError(f"{part}/inference.pdmodel is missing")
 
 
-def _files(folder: Path, part: str, suffix: str) -> Sequence[str]:
+def _files(folder: Folder, part: str, suffix: str) -> Sequence[str]:
     """Relative to `folder`. ModelFolderError when there are several, or no folder at all."""
-    path = inside(folder, part)
-    if not os.path.isdir(path):
-        raise ModelFolderError(f"the folder {part} is missing")
-    try:
-        names = sorted(name for name in os.listdir(path) if name.endswith(suffix))
-    except OSError as error:
-        raise ModelFolderError(f"{part} cannot be read: {error.strerror}") from None
+    names = [name for name in folder.names(part) if name.endswith(suffix)]
     if len(names) > 1:
         raise ModelFolderError(f"{part} has several {suffix} files: {', '.join(names)}")
     return [f"{part}/{name}" for name in names]
 
 
-def _section(folder: Path, part: str, key: str) -> object:
+def _section(folder: Folder, part: str, key: str) -> object:
     """What `inference.yml` of a network says under `key`; {} where it is not there."""
-    if not exists(folder / part, _CONFIG):
+    if not folder.exists(f"{part}/{_CONFIG}"):
         return {}
-    return read_yaml(folder, os.path.join(part, _CONFIG)).get(key, {})
+    return folder.yaml(f"{part}/{_CONFIG}").get(key, {})
 
 
-def _letters(folder: Path, part: str, named: Optional[str]) -> Tuple[str, ...]:
+def _letters(folder: Folder, part: str, named: Optional[str]) -> Tuple[str, ...]:
     files = [named] if named is not None else _files(folder, part, ".txt")
     if files:
         return _read_dictionary(folder, files[0])
@@ -176,14 +166,14 @@ def _letters(folder: Path, part: str, named: Optional[str]) -> Tuple[str, ...]:
     return tuple(str(letter) for letter in decoder.character_dict)
 
 
-def _read_dictionary(folder: Path, name: str) -> Tuple[str, ...]:
+def _read_dictionary(folder: Folder, name: str) -> Tuple[str, ...]:
     """One letter a line, which may be a space; an empty line counts too."""
-    text = decode(read_inside(folder, name, _DICTIONARY_LIMIT), name)
+    text = decode(folder.read(name, _DICTIONARY_LIMIT), name)
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return tuple(lines[:-1] if lines[-1] == "" else lines)
 
 
-def _line_height(folder: Path, part: str) -> Optional[int]:
+def _line_height(folder: Folder, part: str) -> Optional[int]:
     section = _section(folder, part, "PreProcess")
     operators = section.get("transform_ops", []) if isinstance(section, dict) else []
     for operator in operators if isinstance(operators, list) else []:
@@ -196,7 +186,7 @@ def _line_height(folder: Path, part: str) -> Optional[int]:
     return None
 
 
-def _box_rules(folder: Path, part: str) -> BoxRules:
+def _box_rules(folder: Folder, part: str) -> BoxRules:
     where = f"{part}/{_CONFIG}, PostProcess"
     boxes = convert(_section(folder, part, "PostProcess"), _Boxes, where)
     if boxes.name != "DBPostProcess":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists
-from edged.registry.formats.document import convert, read_yaml
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 from edged.registry.formats.networks import combined, find_network
 from edged.registry.formats.steps import StepList, all_channels, interp_named
@@ -54,25 +53,25 @@ class _Padding(msgspec.Struct):
     im_padding_value: Union[float, Channels] = _MIDDLE
 
 
-def recognise(folder: Path) -> bool:
-    if exists(folder, _CONFIG):
+def recognise(folder: Folder) -> bool:
+    if folder.exists(_CONFIG):
         return True
-    return exists(folder, _NEW_CONFIG) and "Deploy" in read_yaml(folder, _NEW_CONFIG)
+    return folder.exists(_NEW_CONFIG) and "Deploy" in folder.yaml(_NEW_CONFIG)
 
 
-def read(folder: Path) -> Description:
-    name = _CONFIG if exists(folder, _CONFIG) else _NEW_CONFIG
-    deploy = convert(read_yaml(folder, name), _Config, name).Deploy
+def read(folder: Folder) -> Description:
+    name = _CONFIG if folder.exists(_CONFIG) else _NEW_CONFIG
+    deploy = convert(folder.yaml(name), _Config, name).Deploy
     return Description(
         task="segmentation",
         files=_files(folder, deploy),
         preprocess=_steps(deploy, name),
-        labels=read_labels(folder, _LABELS) if exists(folder, _LABELS) else (),
+        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
     )
 
 
-def _files(folder: Path, deploy: _Deploy) -> ModelFiles:
-    if deploy.model is not None and deploy.params is not None and exists(folder, deploy.model):
+def _files(folder: Folder, deploy: _Deploy) -> ModelFiles:
+    if deploy.model is not None and deploy.params is not None and folder.exists(deploy.model):
         return combined(folder, deploy.model, deploy.params)
     return find_network(folder)
 

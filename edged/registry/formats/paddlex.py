@@ -5,14 +5,13 @@ PaddleX 3 writes what the suites write that it is made of: their modules read th
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.files import exists
-from edged.registry.formats.document import convert, read_yaml
+from edged.registry.document import convert
+from edged.registry.folder import Folder
 from edged.registry.formats.networks import find_network
 from edged.registry.formats.steps import Size, StepList, all_channels, both_sides, interp_named
 from edged.registry.spec import (
@@ -101,19 +100,19 @@ class _Reading(NamedTuple):
     fill: float
 
 
-def recognise(folder: Path) -> bool:
-    return exists(folder, _CONFIG) and "_Attributes" in read_yaml(folder, _CONFIG)
+def recognise(folder: Folder) -> bool:
+    return folder.exists(_CONFIG) and "_Attributes" in folder.yaml(_CONFIG)
 
 
-def read(folder: Path) -> Description:
-    config = convert(read_yaml(folder, _CONFIG), _Config, _CONFIG)
+def read(folder: Folder) -> Description:
+    config = convert(folder.yaml(_CONFIG), _Config, _CONFIG)
     kind = config.attributes.model_type
     if kind not in _TASKS:
         raise ModelFolderError(f"{_CONFIG}: a model_type of {kind} is not served")
     return Description(
         task=_TASKS[kind],
         files=find_network(folder),
-        preprocess=_steps(config, first=exists(folder, "__model__")),
+        preprocess=_steps(config, first=folder.exists("__model__")),
         labels=tuple(map(str, config.attributes.labels)),
     )
 

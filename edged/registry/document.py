@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Dict, Hashable, List, Tuple, Type, TypeVar
+from typing import Any, Dict, Hashable, List, Mapping, Tuple, Type, TypeVar
 
 import msgspec
 import yaml
 
 from edged.errors import ModelFolderError
-from edged.registry.files import read_inside
 
-_LIMIT = 1 << 20
 _MAX_DEPTH = 20
 _MAX_SCALAR = 4096  # an int of more digits costs quadratic time
 _BOM = b"\xef\xbb\xbf"
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
+
+Document = Mapping[str, Any]
 
 T = TypeVar("T")
 
@@ -53,9 +52,8 @@ class _Loader(_Safe):  # type: ignore[misc, valid-type]
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_small_int)
 
 
-def read_yaml(folder: Path, name: str) -> Dict[str, Any]:
-    """The mapping in file `name`, {} if the file is empty."""
-    data = read_inside(folder, name, _LIMIT)
+def parse_yaml(data: bytes, name: str) -> Document:
+    """The mapping that is in the file `name`, {} if the file is empty."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -76,9 +74,8 @@ def read_yaml(folder: Path, name: str) -> Dict[str, Any]:
     return value
 
 
-def read_json(folder: Path, name: str) -> Dict[str, Any]:
-    """The object in file `name`."""
-    data = read_inside(folder, name, _LIMIT)
+def parse_json(data: bytes, name: str) -> Document:
+    """The object that is in the file `name`."""
     try:
         value = msgspec.json.decode(data[len(_BOM) :] if data.startswith(_BOM) else data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
