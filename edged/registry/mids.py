@@ -15,6 +15,7 @@ import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import ConfigError
+from edged.registry.disk import sync
 
 FILE = "mids.json"
 
@@ -63,17 +64,9 @@ def _save(path: Path, known: Dict[str, int]) -> None:
             except OSError:
                 os.unlink(file.name)
                 raise
-        _sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise ConfigError(
             f"the models' numbers cannot be kept in the state directory {path.parent}: "
             f"{error.strerror}"
         ) from None
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

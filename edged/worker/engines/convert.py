@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import fcntl
-import hashlib
 import os
 import re
 import resource
@@ -20,9 +18,10 @@ import signal
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Callable, Iterator, List, NoReturn, Optional, Sequence, Tuple
+from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from edged.errors import EngineError
+from edged.registry.disk import digest, locked, sync
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import nb
 from edged.worker.process import die_with_parent
@@ -116,7 +115,7 @@ def _convert_locked(
     lite: ModuleType, files: ModelFiles, target: str, folder: Path, key: str
 ) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{key}.lock"):
+    with locked(folder / f"{key}.lock"):
         ready = _find(folder, key)  # another worker may have made it meanwhile
         if ready is not None:
             return ready
@@ -126,9 +125,8 @@ def _convert_locked(
         temporary = folder / f"unfinished-{key}.nb"
         try:
             _convert(lite, files, target, temporary)
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-            ready = folder / f"{key}.{_digest([temporary])}.nb"
+            sync(temporary)
+            ready = folder / f"{key}.{digest([temporary])}.nb"
             os.replace(temporary, ready)
             return ready
         finally:
@@ -187,26 +185,11 @@ def _key(lite: ModuleType, files: ModelFiles, params: Sequence[str], target: str
         folder = Path(files.model)
         sources = [folder / "__model__", *(folder / name for name in sorted(params))]
     try:
-        digest = _digest(sources)
+        contents = digest(sources)
     except OSError as error:
         raise EngineError(f"cannot read {error.filename}: {error.strerror}") from error
     version = re.sub("[^0-9A-Za-z.]", "_", lite.Opt().version())
-    return f"{digest}-{target}-{version}"
-
-
-def _digest(paths: Sequence[Path]) -> str:
-    """32 hex digits of the files' lengths and contents."""
-    total = hashlib.sha256()
-    buffer = memoryview(bytearray(_CHUNK))
-    for path in paths:
-        with open(path, "rb", buffering=0) as file:
-            total.update(os.fstat(file.fileno()).st_size.to_bytes(8, "little"))
-            while True:
-                count = file.readinto(buffer)
-                if not count:
-                    break
-                total.update(buffer[:count])
-    return total.hexdigest()[:32]
+    return f"{contents}-{target}-{version}"
 
 
 def _find(folder: Path, key: str) -> Optional[Path]:
@@ -214,14 +197,6 @@ def _find(folder: Path, key: str) -> Optional[Path]:
     for path in folder.glob(f"{key}.*.nb"):
         # Whoever holds the lock may be removing a damaged one.
         with contextlib.suppress(FileNotFoundError):
-            if path.name == f"{key}.{_digest([path])}.nb":
+            if path.name == f"{key}.{digest([path])}.nb":
                 return path
     return None
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Waits until no other process holds the lock, which ends with its holder."""
-    with open(path, "wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
