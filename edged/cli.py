@@ -30,8 +30,8 @@ from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.key_commands import keys
-from edged.registry.registry import Entry, look, scan
-from edged.registry.sample import read_sample
+from edged.registry.registry import Entry, scan
+from edged.registry.sample import Sample, read_sample
 from edged.results import Result
 from edged.terminal import print_json, print_table, settings_of, settings_options
 
@@ -211,7 +211,7 @@ def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
 
 
 @models.command()
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--image",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -222,9 +222,15 @@ def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
 def check(
     path: Path, image: Optional[Path], as_json: bool, file: Optional[str], **flags: Any
 ) -> None:
-    """What is in the folder PATH, whether it can be served here, and if not, why."""
+    """What is in the folder or zip PATH, whether it can be served here, and if not, why."""
     settings = settings_of(file, flags)
-    entry = look(path)
+    with model_check.looked_at(path) as entry:
+        servable = _check(entry, image, as_json, settings)
+    if not servable:
+        sys.exit(1)
+
+
+def _check(entry: Entry, image: Optional[Path], as_json: bool, settings: Settings) -> bool:
     networks = model_check.described(entry)
     if not as_json:
         click.echo("\n".join(model_check.report(entry, networks)))
@@ -237,19 +243,22 @@ def check(
         answer = {"entry": entry, "servable": not reason, "reason": reason}
         print_json({**answer, "networks": networks, "result": results})
     else:
-        sample = "its sample agrees" if _has_golden(path) else "it has no sample to compare with"
+        sample = "its sample agrees" if _has_golden(entry) else "it has no sample to compare with"
         click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")
         if results is not None:
             _print_results(results)
-    if reason:
-        sys.exit(1)
+    return not reason
 
 
 def _picture(entry: Entry, image: Optional[Path]) -> Optional[bytes]:
     if image is not None:
         return image.read_bytes()
-    sample = read_sample(Path(entry.spec.folder)) if entry.spec else None
+    sample = _sample(entry)
     return sample.image if sample else None
+
+
+def _sample(entry: Entry) -> Optional[Sample]:
+    return read_sample(Path(entry.spec.folder)) if entry.spec else None
 
 
 async def _try(
@@ -266,7 +275,7 @@ async def _try(
 
 
 @models.command()
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--target", type=click.Choice(["arm", "x86"]), required=True, help="For what.")
 @click.option(
     "--out",
@@ -276,14 +285,15 @@ async def _try(
 )
 @settings_options("state")
 def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: Any) -> None:
-    """Make the model in the folder PATH ready for a board, on a PC."""
+    """Make the model in the folder or zip PATH ready for a board, on a PC."""
     cache = Path(settings_of(file, flags).state) / "converted"
-    written = model_check.convert_to(look(path), target, cache, out)
+    with model_check.looked_at(path) as entry:
+        written = model_check.convert_to(entry, target, cache, out)
     click.echo(f"{written} is for {target}: copy the folder {out} into the board's models")
 
 
-def _has_golden(folder: Path) -> bool:
-    sample = read_sample(folder)
+def _has_golden(entry: Entry) -> bool:
+    sample = _sample(entry)
     return sample is not None and sample.expected is not None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 import yaml
@@ -14,12 +16,22 @@ from edged.errors import EngineError, ModelFolderError
 from edged.network_tool import Described, convert, describe
 from edged.registry.folder import Folder
 from edged.registry.formats import native
-from edged.registry.registry import Entry
+from edged.registry.registry import Entry, look, look_into
 from edged.registry.sample import ANSWER, PICTURE
 from edged.registry.spec import Boxes, Classes, ModelFiles, ModelSpec, Reading, Step
 
 _MOST_LABELS = 5
 _NETWORK = "model.nb"
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[Entry]:
+    """The folder `path`, or the zip, which is unpacked for as long as the command takes."""
+    if path.is_dir():
+        yield look(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="edged-") as scratch:
+        yield look_into(path, Path(scratch))
 
 
 def described(entry: Entry) -> List[Optional[Described]]:

@@ -14,6 +14,7 @@ from typing import Any, List
 
 import pytest
 
+from tests.registry.packing import pack_folder
 from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
 DIGITS = DEMO_MODELS / "digits"
@@ -87,6 +88,23 @@ def test_models_check_says_that_a_demo_model_can_be_served(state: Path) -> None:
     done = edged("models", "check", DIGITS, f"--state={state}")
     assert done.returncode == 0, done.stderr
     assert "can be served; its sample agrees" in done.stdout
+
+
+def test_models_check_takes_a_zip_and_leaves_nothing_of_it(tmp_path: Path, state: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    archive = pack_folder(tmp_path / "7-numbers.zip", DIGITS, "digits/")
+    check = ["models", "check", archive, f"--state={state}"]
+    done = edged(*check, TMPDIR=str(scratch))
+    assert done.returncode == 0, done.stderr
+    assert "can be served; its sample agrees" in done.stdout
+    archive.write_bytes(b"PK")
+    done = edged(*check, "--json", TMPDIR=str(scratch))
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert (answer["entry"]["mid"], answer["entry"]["name"]) == (7, "numbers")
+    assert "it is no zip" in answer["reason"]
+    assert list(scratch.iterdir()) == []
 
 
 def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:

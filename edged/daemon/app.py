@@ -33,7 +33,7 @@ _PREFLIGHT_SECONDS = 600
 
 def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
     """What is in the models' folder, and how it is to be served. Blocks on the disk."""
-    entries = scan(Path(settings.models), Path(settings.state))
+    entries = scan(Path(settings.models), Path(settings.state), tidy=True)
     count = sum(entry.spec is not None for entry in entries)
     return [
         (entry, make_plan(entry.spec, count, settings) if entry.spec else None) for entry in entries

@@ -1,4 +1,7 @@
-"""Which models there are: a folder of models to entries, each served or refused with a reason."""
+"""Which models there are: a folder of models to entries, each served or refused with a reason.
+
+A model is a folder, or a zip of one.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,20 @@ from edged.registry.formats import FORMATS, Format, native
 from edged.registry.formats.description import input_size
 from edged.registry.sample import read_sample
 from edged.registry.spec import ModelSpec
+from edged.registry.unpacked import Unpacked
 
 # A longer run of digits is a date or a serial number, and part of the name.
 _NUMBERED = re.compile(r"([0-9]{1,15})(?![0-9])-?(.*)", re.DOTALL)
 _NAME = re.compile(r"\w[\w.-]{0,63}")  # what may stand in a URL's path
+_ZIP = ".zip"
 _MAX_SHOWN = 300
 _NO_MID_YET = -1
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A folder in the folder of models. `spec` is None when `reason` says why it is not served.
+    """A folder or a zip in the folder of models; `folder` is its name there.
 
+    `spec` is None when `reason` says why it is not served,
     `exporter` is None where no format recognises it, `mid` where it never had one.
     """
 
@@ -39,12 +45,16 @@ class Entry(msgspec.Struct, frozen=True):
     reason: str
 
 
-def scan(models: Path, state: Path) -> List[Entry]:
-    """Ordered by mid, those without one last. Blocks on the disk.
+def scan(models: Path, state: Path, tidy: bool = False) -> List[Entry]:
+    """Ordered by mid, those without one last. Zips are unpacked. Blocks on the disk.
 
+    `tidy`: what was unpacked of zips that are gone is removed, see `Unpacked.tidy`.
     Raises ConfigError when `models` cannot be read.
     """
-    found = [_look(models / folder) for folder in _folders(models)]
+    unpacked = Unpacked(state)
+    found = [_look(path, unpacked if _is_zip(path) else None) for path in _models(models)]
+    if tidy:
+        unpacked.tidy(models)
     numbers, unnumbered = _numbers(found, state)
     # A folder that no format recognises may be anything: it claims nothing.
     claims = [entry.folder for entry in found if entry.exporter is not None]
@@ -65,7 +75,13 @@ def scan(models: Path, state: Path) -> List[Entry]:
 
 def look(folder: Path) -> Entry:
     """One folder, wherever it is. Its number may be None, and `spec.mid` -1 then."""
-    entry = _look(Path(os.path.abspath(folder)))
+    entry = _look(Path(os.path.abspath(folder)), None)
+    return _settled(entry, entry.mid, entry.reason)
+
+
+def look_into(archive: Path, scratch: Path) -> Entry:
+    """As `look`, for a zip. It is unpacked in `scratch`, for as long as the entry is used."""
+    entry = _look(Path(os.path.abspath(archive)), Unpacked(scratch))
     return _settled(entry, entry.mid, entry.reason)
 
 
@@ -74,24 +90,28 @@ def _order(entry: Entry) -> Tuple[bool, int, bool, str]:
     return entry.mid is None, entry.mid or 0, entry.spec is None, entry.folder
 
 
-def _folders(models: Path) -> List[str]:
+def _models(models: Path) -> List[Path]:
     try:
         names = os.listdir(models)
     except OSError as error:
         raise ConfigError(f"the models' folder {models}: {error.strerror}") from None
-    return sorted(
-        name
-        for name in names
-        if not name.startswith(".") and os.path.isdir(os.path.join(models, name))
-    )
+    visible = (models / name for name in sorted(names) if not name.startswith("."))
+    return [path for path in visible if os.path.isdir(path) or _is_zip(path)]
 
 
-def _look(path: Path) -> Entry:
-    """The entry as far as the folder itself tells: `mid` may still be None."""
-    folder = Folder(path)
-    mid, name = _from_folder(path.name)
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == _ZIP and os.path.isfile(path)
+
+
+def _look(path: Path, unpacked: Optional[Unpacked]) -> Entry:
+    """The entry as far as the folder itself tells: `mid` may still be None.
+
+    `unpacked` is for a zip, None for a folder.
+    """
+    mid, name = _from_name(path.stem if unpacked else path.name)
     exporter, spec, reason = None, None, ""
     try:
+        folder = Folder(unpacked.folder(path) if unpacked else path)
         identity = native.identity(folder)
         mid = mid if identity.mid is None else identity.mid
         name = name if identity.name is None else identity.name
@@ -103,10 +123,10 @@ def _look(path: Path) -> Entry:
     return Entry(path.name, mid, name, exporter, spec, reason)
 
 
-def _from_folder(folder: str) -> Tuple[Optional[int], str]:
+def _from_name(name: str) -> Tuple[Optional[int], str]:
     """`10-helmets` is 10, `helmets`."""
-    match = _NUMBERED.fullmatch(folder)
-    return (int(match[1]), match[2] or folder) if match else (None, folder)
+    match = _NUMBERED.fullmatch(name)
+    return (int(match[1]), match[2] or name) if match else (None, name)
 
 
 def _recognise(folder: Folder) -> Format:
