@@ -23,7 +23,7 @@ from typing import (
 import click
 
 import edged
-from edged import client, config, model_check
+from edged import client, config, model_check, model_convert
 from edged.config import Settings
 from edged.daemon import app, single
 from edged.daemon.dialects.edgeboard import BINARY
@@ -281,15 +281,17 @@ async def _try(
     "--out",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
     required=True,
-    help="Folder to write: model.nb, model.yaml and the sample.",
+    help="Folder to write: the .nb of each network, model.yaml and the sample.",
 )
 @settings_options("state")
 def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: Any) -> None:
     """Make the model in the folder or zip PATH ready for a board, on a PC."""
     cache = Path(settings_of(file, flags).state) / "converted"
     with model_check.looked_at(path) as entry:
-        written = model_check.convert_to(entry, target, cache, out)
-    click.echo(f"{written} is for {target}: copy the folder {out} into the board's models")
+        written = model_convert.convert_to(entry, target, cache, out)
+    made = ", ".join(map(str, written))
+    verb = "is" if len(written) == 1 else "are"
+    click.echo(f"{made} {verb} for {target}: copy the folder {out} into the board's models")
 
 
 def _has_golden(entry: Entry) -> bool:

@@ -1,27 +1,21 @@
-"""A model's folder in words, and as a folder for another machine: for the commands."""
+"""A model's folder in words, for the commands."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
-import yaml
 
-from edged.errors import EngineError, ModelFolderError
-from edged.network_tool import Described, convert, describe
-from edged.registry.folder import Folder
-from edged.registry.formats import native
+from edged.errors import EngineError
+from edged.network_tool import Described, describe
 from edged.registry.registry import Entry, look, look_into
-from edged.registry.sample import ANSWER, PICTURE
-from edged.registry.spec import Boxes, Classes, ModelFiles, ModelSpec, Reading, Step
+from edged.registry.spec import ModelFiles, ModelSpec, Reading, Step
 
 _MOST_LABELS = 5
-_NETWORK = "model.nb"
 
 
 @contextmanager
@@ -135,56 +129,3 @@ def _labels(labels: Sequence[str]) -> str:
         return "none: classes are numbers"
     more = ", ..." if len(labels) > _MOST_LABELS else ""
     return f"{len(labels)}: " + ", ".join(labels[:_MOST_LABELS]) + more
-
-
-def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> Path:
-    """Writes a folder that can be served where `target` is; the path of its `.nb`.
-
-    Raises ModelFolderError, EngineError.
-    """
-    spec = entry.spec
-    if spec is None:
-        raise ModelFolderError(f"{entry.folder} cannot be served: {entry.reason}")
-    if spec.reading is not None:
-        raise ModelFolderError(
-            f"{entry.name} is an OCR model: copy the folder itself,"
-            " its networks are converted where it is served"
-        )
-    if spec.files.kind == "nb":
-        raise ModelFolderError(f"{Path(spec.files.model).name} is converted already")
-    path = convert(spec.files, target, str(cache))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, out / _NETWORK)
-        (out / native.FILE).write_text(_native(entry, spec), "utf-8")
-        folder = Folder(Path(spec.folder))
-        for name in (PICTURE, ANSWER):
-            if folder.exists(name):
-                shutil.copyfile(folder.file(name), out / name)
-    except OSError as error:
-        raise ModelFolderError(f"{error.filename} cannot be written: {error.strerror}") from None
-    return out / _NETWORK
-
-
-def _native(entry: Entry, spec: ModelSpec) -> str:
-    """The text of a `model.yaml` that says all of it."""
-    document: Dict[str, Any] = {
-        "mid": entry.mid,
-        "name": spec.name,
-        "task": spec.task,
-        "model": _NETWORK,
-        "labels": spec.labels or None,
-        "threshold": spec.threshold,
-        "boxes": None if spec.boxes == Boxes() else spec.boxes,
-        "classes": None if spec.classes == Classes() else spec.classes,
-        "instances": spec.instances,
-        "threads": spec.threads,
-        "preprocess": spec.preprocess,
-    }
-    said = {key: value for key, value in document.items() if value is not None}
-    return yaml.dump(msgspec.to_builtins(said), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-
-
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True  # they are not allowed in it

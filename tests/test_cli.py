@@ -10,12 +10,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Tuple
 
+import msgspec
 import pytest
 
+from edged.registry.registry import look
+from edged.registry.spec import ModelFiles
+from edged.worker.engines import nb
 from tests.registry.packing import pack_folder
 from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
+from tests.worker.engines.conftest import Op, Tensor, write_program
 
 DIGITS = DEMO_MODELS / "digits"
 LITE = importlib.util.find_spec("paddlelite") is not None
@@ -220,14 +225,62 @@ def test_a_model_that_reads_text_is_checked_network_by_network(
     assert listed.stdout.splitlines()[1].split() == ["5", "text", "ocr", "any", "PaddleOCR", "ok"]
 
 
-def test_a_model_that_reads_text_is_not_converted(text_models: Path, tmp_path: Path) -> None:
-    to = ["--target=arm", f"--out={tmp_path}/out", f"--state={tmp_path}"]
-    done = edged("models", "convert", text_models / "5-text", *to)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "edged: text is an OCR model: copy the folder itself,"
-        " its networks are converted where it is served\n"
+@needs_paddle_lite
+def test_a_model_that_reads_text_is_converted_network_by_network(
+    text_models: Path, fixtures: Path, tmp_path: Path
+) -> None:
+    """What is set for the source holds for the board's: an .nb says nothing itself."""
+    source, out = tmp_path / "5-text", tmp_path / "out"
+    shutil.copytree(text_models / "5-text", source)
+    (source / "model.yaml").write_text("name: signs\nthreshold: 0.7\nthreads: 2\n")
+    (source / "det" / "inference.yml").write_text("PostProcess: {thresh: 0.25, box_thresh: 0.5}")
+    (source / "sample.jpg").write_bytes((fixtures / "photos" / "ocr_fd.jpg").read_bytes())
+    done = edged("models", "convert", source, "--target=arm", f"--out={out}", f"--state={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    for part in ("det", "rec", "cls"):
+        assert nb.read(str(out / part / "model.nb")).targets == ("ARM",)
+    assert (out / "sample.jpg").is_file()
+    before, after = look(source).spec, look(out).spec
+    assert before is not None
+    assert before.reading is not None
+    assert after is not None
+    assert after.reading is not None
+    assert after.reading.line_height == 32
+    for part, files in zip(("det", "rec", "cls"), after.networks):
+        assert files == ModelFiles("nb", str(out / part / "model.nb"))
+    moved = msgspec.structs.replace(
+        after.reading,
+        recognition=before.reading.recognition,
+        angle=before.reading.angle,
+        line_height=None,
     )
+    assert before == msgspec.structs.replace(
+        after, folder=before.folder, files=before.files, reading=moved
+    )
+
+
+@needs_paddle_lite
+@pytest.mark.parametrize(
+    ("det", "rec", "said"),
+    [
+        ((1, 3, 640, 640), (1, 3, 48, -1), "the detection network takes one size of pictures"),
+        ((1, 3, -1, -1), (1, 3, 48, 320), "the recognition network takes one width of pictures"),
+    ],
+)
+def test_a_size_that_an_nb_would_not_tell_is_not_converted(
+    tmp_path: Path, det: Tuple[int, ...], rec: Tuple[int, ...], said: str
+) -> None:
+    for part, shape in (("det", det), ("rec", rec)):
+        (tmp_path / "text" / part).mkdir(parents=True)
+        program = tmp_path / "text" / part / "inference.pdmodel"
+        write_program(program, [Op("scale", "image", "out")], [Tensor("image", shape)])
+        program.with_name("params").rename(program.with_suffix(".pdiparams"))
+    (tmp_path / "text" / "rec" / "keys.txt").write_text("a\n")
+    to = ["--target=arm", f"--out={tmp_path}/out", f"--state={tmp_path}"]
+    done = edged("models", "convert", tmp_path / "text", *to)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ of which a handful of fields are read here.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
@@ -52,6 +52,15 @@ def read(path: str) -> Program:
     if not program.inputs:
         raise EngineError(f"{name} has no inputs")
     return program
+
+
+def picture_size(inputs: Mapping[str, Sequence[int]]) -> Tuple[int, int]:
+    """(width, height) of the one picture that is taken, 0 for what is free or not to be known."""
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return 0, 0
+    *_, height, width = shapes[0]
+    return max(width, 0), max(height, 0)
 
 
 def _parse(data: memoryview) -> Program:

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.daemon.contract import BASE64, BINARY, Json, json_body, picture, results
-from tests.support import Answer, RunningDaemon, alive, wait_for
+from tests.support import ROOT, Answer, RunningDaemon, alive, wait_for
 
 MID = 5
 # A page is dozens of runs, which a busy machine does not do within the defaults.
@@ -140,6 +142,25 @@ def test_frames_of_all_sizes_are_served_by_one_worker(
 def test_the_models_page_says_that_any_size_will_do(reader: RunningDaemon) -> None:
     model = reader.model(MID)
     assert (model["task"], model["input_size"], model["state"]) == ("ocr", None, "ready")
+
+
+def test_converted_elsewhere_it_reads_the_same(
+    start_daemon: Callable[..., RunningDaemon],
+    text_models: Path,
+    state: Path,
+    photos: Dict[str, bytes],
+    golden: List[Golden],
+    tmp_path: Path,
+) -> None:
+    """What `models convert` wrote is dropped into a folder of models as it is."""
+    pytest.importorskip("paddlelite", reason="Paddle Lite, which converts, is not here")
+    out = tmp_path / "models" / "text"
+    command = [sys.executable, "-m", "edged", "models", "convert", str(text_models / "5-text")]
+    command += ["--target=x86", f"--out={out}", f"--state={state}"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    daemon = start_daemon(models=out.parent, **PATIENCE)
+    assert (daemon.model(MID)["name"], daemon.model(MID)["engine"]) == ("text", "paddlelite")
+    assert_read(results(by_binary(daemon, photos["ocr_fd.jpg"])), golden)
 
 
 # Last: it leaves the daemon with another worker.

@@ -8,7 +8,7 @@ One of them on its own is recognised too, so that nobody else takes it for their
 from __future__ import annotations
 
 import os
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Mapping, Optional, Sequence, Tuple, Union
 
 import msgspec
 
@@ -22,7 +22,7 @@ from edged.registry.spec import BoxRules, Description, ModelFiles, Reading
 
 EXPORTER = "PaddleOCR"
 
-_CONFIG = "inference.yml"
+CONFIG = "inference.yml"
 _STEMS = ("inference", "model")
 _OLD = ("__model__", "__params__")
 _PROGRAM = "inference.pdmodel"
@@ -67,8 +67,8 @@ def _part(folder: Folder) -> str:
 
     By `inference.yml`, or by the shapes of the network where no exporter left a word.
     """
-    if folder.exists(_CONFIG):
-        after = folder.yaml(_CONFIG).get("PostProcess")
+    if folder.exists(CONFIG):
+        after = folder.yaml(CONFIG).get("PostProcess")
         name = after.get("name") if isinstance(after, dict) else None
         return _DECODERS.get(name, "") if isinstance(name, str) else ""
     if not folder.exists(_PROGRAM) or _has_documents(folder):
@@ -117,6 +117,23 @@ def read(folder: Folder) -> Description:
     return Description(task="ocr", files=_network(folder, named.det), reading=reading)
 
 
+def box_document(rules: BoxRules) -> Mapping[str, object]:
+    """What `PostProcess` of a detector says where these are its rules."""
+    return msgspec.structs.asdict(
+        _Boxes(
+            thresh=rules.threshold,
+            box_thresh=rules.box_threshold,
+            unclip_ratio=rules.unclip,
+            max_candidates=rules.max_candidates,
+        )
+    )
+
+
+def letters_document(letters: Sequence[str]) -> Mapping[str, object]:
+    """What `PostProcess` of a recognition says where these are its letters."""
+    return msgspec.structs.asdict(_Letters(character_dict=list(letters)))
+
+
 def _network(folder: Folder, part: str) -> ModelFiles:
     """The network in the folder `part`: an `.nb`, or a program and its parameters."""
     for nb in _files(folder, part, ".nb"):
@@ -146,22 +163,22 @@ def _files(folder: Folder, part: str, suffix: str) -> Sequence[str]:
 
 def _section(folder: Folder, part: str, key: str) -> object:
     """What `inference.yml` of a network says under `key`; {} where it is not there."""
-    if not folder.exists(f"{part}/{_CONFIG}"):
+    if not folder.exists(f"{part}/{CONFIG}"):
         return {}
-    return folder.yaml(f"{part}/{_CONFIG}").get(key, {})
+    return folder.yaml(f"{part}/{CONFIG}").get(key, {})
 
 
 def _letters(folder: Folder, part: str, named: Optional[str]) -> Tuple[str, ...]:
     files = [named] if named is not None else _files(folder, part, ".txt")
     if files:
         return _read_dictionary(folder, files[0])
-    where = f"{part}/{_CONFIG}, PostProcess"
+    where = f"{part}/{CONFIG}, PostProcess"
     decoder = convert(_section(folder, part, "PostProcess"), _Letters, where)
     if decoder.name != "CTCLabelDecode":
         raise ModelFolderError(f"{where}: {decoder.name} is not supported, only CTCLabelDecode")
     if not decoder.character_dict:
         raise ModelFolderError(
-            f"the dictionary is missing: a .txt in {part}, or character_dict in its {_CONFIG}"
+            f"the dictionary is missing: a .txt in {part}, or character_dict in its {CONFIG}"
         )
     return tuple(str(letter) for letter in decoder.character_dict)
 
@@ -178,7 +195,7 @@ def _line_height(folder: Folder, part: str) -> Optional[int]:
     operators = section.get("transform_ops", []) if isinstance(section, dict) else []
     for operator in operators if isinstance(operators, list) else []:
         if isinstance(operator, dict) and "RecResizeImg" in operator:
-            where = f"{part}/{_CONFIG}, RecResizeImg"
+            where = f"{part}/{CONFIG}, RecResizeImg"
             _, height, _ = convert(operator["RecResizeImg"], _RecResize, where).image_shape
             if not _LINE_HEIGHTS[0] <= height <= _LINE_HEIGHTS[1]:
                 raise ModelFolderError(f"{where}: lines {height} pixels high are not served")
@@ -187,7 +204,7 @@ def _line_height(folder: Folder, part: str) -> Optional[int]:
 
 
 def _box_rules(folder: Folder, part: str) -> BoxRules:
-    where = f"{part}/{_CONFIG}, PostProcess"
+    where = f"{part}/{CONFIG}, PostProcess"
     boxes = convert(_section(folder, part, "PostProcess"), _Boxes, where)
     if boxes.name != "DBPostProcess":
         raise ModelFolderError(f"{where}: {boxes.name} is not supported, only DBPostProcess")

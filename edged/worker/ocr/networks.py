@@ -197,11 +197,7 @@ def _declared_size(files: ModelFiles) -> Tuple[int, int]:
     """(width, height) that the program fixes, 0 for what is free or not to be known."""
     if files.kind == "nb" or Path(files.model).suffix == ".json":
         return 0, 0
-    shapes = list(program.of(files).inputs.values())
-    if len(shapes) != 1 or len(shapes[0]) != 4:
-        return 0, 0
-    *_, height, width = shapes[0]
-    return max(width, 0), max(height, 0)
+    return program.picture_size(program.of(files).inputs)
 
 
 def _run(engine: Engine, blob: Blob) -> List[Array]:
