@@ -43,7 +43,7 @@ def read(path: str) -> Program:
     if data.startswith(b"{"):
         raise EngineError(
             f"{name} is in the PIR format, which Paddle Lite cannot read:"
-            " re-export with FLAGS_enable_pir_api=0"
+            " re-export with FLAGS_enable_pir_api=0, or use the paddle engine"
         )
     try:
         program = _parse(memoryview(data))

@@ -135,3 +135,4 @@ def test_a_real_ocr_folder_is_recognised_and_refused(fixtures: Path) -> None:
     reason = refused(fixtures / "models" / "easyedge_ocr_res", "EasyEdge")
     assert "OCR" in reason
     assert "ARM" in reason
+    assert "the one that reads them is missing" in reason

@@ -34,12 +34,7 @@ _LABELS = "label_list.txt"
 _ENCRYPTED = ".enc"
 
 _TASKS: Dict[int, Task] = {1: "classification", 2: "detection", 14: "segmentation"}
-_OCR = 100
-_NOT_SERVED = {
-    6: "an instance segmentation of EasyEdge (kind 6) is not served",
-    _OCR: "an OCR RES of EasyEdge (kind 100) is not served, its .nb is for ARM boards:"
-    " export the networks with PaddleOCR",
-}
+_INSTANCES, _OCR = 6, 100
 
 
 class _ModelInfo(msgspec.Struct):
@@ -106,9 +101,7 @@ def read(folder: Folder) -> Description:
     config = _config(folder)
     kind = config.model_info.model_kind
     if kind not in _TASKS:
-        raise ModelFolderError(
-            _NOT_SERVED.get(kind, f"a model of EasyEdge's kind {kind} is not served")
-        )
+        raise ModelFolderError(_not_served(kind, _is_nb(config)))
     if not 0 <= config.model_info.best_threshold <= 1:
         raise ModelFolderError(f"{_CONFIG}: best_threshold must be 0 to 1")
     return Description(
@@ -119,6 +112,18 @@ def read(folder: Folder) -> Description:
         threshold=config.model_info.best_threshold,
         boxes=Boxes(normed=(config.post_process or _PostProcess()).box_normed),
     )
+
+
+def _not_served(kind: int, is_nb: bool) -> str:
+    if kind == _INSTANCES:
+        return "an instance segmentation of EasyEdge (kind 6) is not served"
+    if kind == _OCR:
+        network = "the .nb for ARM boards" if is_nb else "the network"
+        return (
+            f"an OCR RES of EasyEdge (kind 100) is not served: {network} in it only finds lines,"
+            " and the one that reads them is missing: export both with PaddleOCR"
+        )
+    return f"a model of EasyEdge's kind {kind} is not served"
 
 
 def _encrypted(folder: Folder) -> List[str]:
@@ -137,10 +142,14 @@ def _config(folder: Folder) -> _Config:
 
 
 def _files(folder: Folder, config: _Config) -> ModelFiles:
-    fluid = config.extra.fluid if config.extra else None
-    if fluid is not None and fluid.optType == "nb":
+    if _is_nb(config):
         return ModelFiles("nb", folder.file("model"))
     return combined(folder, "model", "params")
+
+
+def _is_nb(config: _Config) -> bool:
+    fluid = config.extra.fluid if config.extra else None
+    return fluid is not None and fluid.optType == "nb"
 
 
 def _steps(given: _PreProcess) -> Tuple[AnyStep, ...]:

@@ -170,7 +170,7 @@ def _reason(log: str, status: int) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     words: List[str] = _FATAL.findall(log) or [line for line in lines if line.startswith("Error")]
     if words:
-        return words[-1].strip()[:300]
+        return words[-1].strip()[:300].rstrip(".")
     if os.WIFSIGNALED(status):
         end = f"the converter died of {signal.Signals(os.WTERMSIG(status)).name}"
     else:

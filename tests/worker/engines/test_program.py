@@ -26,7 +26,8 @@ def test_a_program_in_the_newer_form(tmp_path: Path) -> None:
     path = tmp_path / "inference.json"
     path.write_text(json.dumps({"base_code": {"magic": "pir"}, "program": {}}))
     with pytest.raises(
-        EngineError, match=r"inference\.json .*re-export with FLAGS_enable_pir_api=0"
+        EngineError,
+        match=r"inference\.json .*re-export with FLAGS_enable_pir_api=0, or use the paddle",
     ):
         program.read(str(path))
 
