@@ -52,13 +52,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     models: Annotated[
-        str, Meta(min_length=1, description="Folder of the models, a folder for each.")
+        str, Meta(min_length=1, description="Folder of the models, a folder or a zip for each.")
     ] = "models"
     state: Annotated[
         str,
         Meta(
             min_length=1,
-            description="Folder for what must last: converted models, mids, poison pictures.",
+            description="Folder for what must last: converted models, unpacked zips, mids, "
+            "poison pictures.",
         ),
     ] = msgspec.field(default_factory=_default_state)
     deadline: Annotated[

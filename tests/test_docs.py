@@ -10,6 +10,7 @@ import pytest
 
 from edged import config
 from edged.errors import ERRORS
+from edged.registry.archive import MAX_BYTES, MAX_DEPTH, MAX_FILES
 from edged.registry.formats import FORMATS, Format, paddleclas, paddledetection, paddleseg, paddlex
 from edged.registry.spec import AnyStep, Task
 from tests.support import ROOT
@@ -68,6 +69,12 @@ def row_of(exporter: str) -> str:
 def test_the_operators_that_are_read_are_documented(module: Format) -> None:
     for operator in module._READERS:  # type: ignore[attr-defined]
         assert operator in row_of(module.EXPORTER)
+
+
+def test_the_limits_of_zips_are_documented() -> None:
+    assert f"{MAX_BYTES >> 30} GiB" in MODELS
+    assert f"{MAX_FILES} files" in MODELS
+    assert f"more than {MAX_DEPTH} names" in MODELS
 
 
 @pytest.mark.parametrize("task", typing.get_args(Task))

@@ -22,9 +22,10 @@ MAX_BYTES = 1 << 30
 """Of a zip, and of what comes out of it."""
 MAX_FILES = 4096
 """Of a zip: a network with a file for each parameter has hundreds."""
+MAX_DEPTH = 16
+"""Names in a path, the file's own among them."""
 
 _MAX_LIST = 1 << 20  # bytes: zipfile reads the list of files at once, and makes much of it
-_MAX_DEPTH = 16
 _CHUNK = 1 << 18
 _MACOS = "__MACOSX/"  # what macOS adds of its own to every zip
 _UTF8, _ENCRYPTED = 1 << 11, 1 << 0 | 1 << 6 | 1 << 13
@@ -121,7 +122,7 @@ def _name(member: zipfile.ZipInfo) -> str:
         raise ModelFolderError(f"{name} leads out of the zip")
     if any(part in ("", ".") or not part.isprintable() for part in parts):
         raise ModelFolderError(f"{name!r} in the zip is not a file name")
-    if len(parts) > _MAX_DEPTH:
+    if len(parts) > MAX_DEPTH:
         raise ModelFolderError(f"{name} is nested too deeply in the zip")
     return name
 
