@@ -24,13 +24,13 @@ EXIT_MEMORY = 77
 
 
 class EngineOptions(msgspec.Struct, frozen=True):
-    """`engines` are tried in their order; `cache` is the folder of converted models.
+    """`engine` is its name; `cache` is the folder of converted models.
 
     `threads` and `power_mode` (the name of a Paddle Lite power mode) hold where the
     engine knows such a thing.
     """
 
-    engines: Tuple[str, ...]
+    engine: str
     cache: str
     threads: int
     power_mode: str
@@ -72,9 +72,8 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded, by `engine`, and has run once on a blank picture."""
+    """The model is loaded, and has run once on a blank picture."""
 
-    engine: str
     inputs: List[TensorInfo]
 
 
@@ -104,9 +103,13 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
 
 
 class Spawn(msgspec.Struct, tag=True, frozen=True):
-    """Daemon to zygote: fork a worker; `id` comes back with it."""
+    """Daemon to zygote: fork a worker; `id` comes back with it.
+
+    `warm` is the engine to import first, if that is not done yet, empty for none.
+    """
 
     id: int
+    warm: str
 
 
 class Kill(msgspec.Struct, tag=True, frozen=True):

@@ -33,14 +33,21 @@ class Answer(NamedTuple):
 
 
 class RunningDaemon:
-    """`edged serve` on a free port, as a process of its own. Keywords are its settings."""
+    """`edged serve` on a free port, as a process of its own. Keywords are its settings.
 
-    def __init__(self, wait: bool = True, **settings: object) -> None:
+    `libraries` is a folder whose modules go before those that are installed.
+    """
+
+    def __init__(
+        self, wait: bool = True, libraries: Optional[Path] = None, **settings: object
+    ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="edged-test-", suffix=".log")  # noqa: SIM115
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         command = [sys.executable, "-m", "tests.guarded", "serve", "--port=0", *flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("EDGED_")}
         environment["PYTHONWARNINGS"] = "error"
+        if libraries is not None:
+            environment["PYTHONPATH"] = str(libraries)
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT, env=environment
         )

@@ -27,13 +27,13 @@ SPEC = ModelSpec(
     input_size=(300, 300),
     labels=("头盔", "none"),
 )
-OPTIONS = wire.EngineOptions(("paddlelite", "paddle"), "/cache", 2, "high")
+OPTIONS = wire.EngineOptions("paddle", "/cache", 2, "high")
 TO_WORKER: List[wire.ToWorker] = [
     wire.Load(SPEC, OPTIONS, 1 << 40),
     wire.Infer(1, wire.PredictOptions(True, 5, 0.25)),
 ]
 FROM_WORKER: List[wire.FromWorker] = [
-    wire.Loaded("paddle", [wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
+    wire.Loaded([wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
     wire.Running(1 << 40),
     wire.Answer(
         1, [Result(0, "头盔", 0.5, BBox(1, 2, 3, 4), {"a": [1]})], 8, 9, Stages(1, 2, 3, 4, 5), 1
@@ -82,7 +82,7 @@ def test_from_the_zygote(message: wire.FromZygote) -> None:
     assert wire.decode_from_zygote(wire.encode_packet(message)) == message
 
 
-@pytest.mark.parametrize("message", [wire.Spawn(1), wire.Kill(2)])
+@pytest.mark.parametrize("message", [wire.Spawn(1, "paddle"), wire.Kill(2)])
 def test_to_the_zygote(message: wire.ToZygote) -> None:
     assert wire.decode_to_zygote(wire.encode_packet(message)) == message
 
@@ -110,5 +110,5 @@ def test_what_is_no_message_is_refused() -> None:
 
 def test_every_message_is_tried_here() -> None:
     text = Path(wire.__file__).read_text(encoding="utf-8")
-    tried = [*TO_WORKER, *FROM_WORKER, *ZYGOTE, wire.Spawn(1), wire.Kill(1)]
+    tried = [*TO_WORKER, *FROM_WORKER, *ZYGOTE, wire.Spawn(1, "paddle"), wire.Kill(1)]
     assert text.count("tag=True") == len({type(message) for message in tried})

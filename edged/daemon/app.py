@@ -6,16 +6,18 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple, Union
 
 import aiohttp_cors
+import msgspec
 from aiohttp import web
 
 from edged.config import Settings
 from edged.daemon.auth import Gate
+from edged.daemon.capacity import this_machine
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
 from edged.daemon.ops import Health, ModelList
-from edged.daemon.plan import Plan, engines_in_use, make_plan, open_pool
+from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.service import Served, Service
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.zygote import Zygote
@@ -34,10 +36,15 @@ _PREFLIGHT_SECONDS = 600
 def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
     """What is in the models' folder, and how it is to be served. Blocks on the disk."""
     entries = scan(Path(settings.models), Path(settings.state), tidy=True)
-    count = sum(entry.spec is not None for entry in entries)
-    return [
-        (entry, make_plan(entry.spec, count, settings) if entry.spec else None) for entry in entries
-    ]
+    specs = [entry.spec for entry in entries if entry.spec]
+    plans = iter(make_plans(specs, settings, this_machine()))
+    return [_planned(entry, next(plans) if entry.spec else None) for entry in entries]
+
+
+def _planned(entry: Entry, plan: Union[Plan, str, None]) -> Tuple[Entry, Optional[Plan]]:
+    if isinstance(plan, str):
+        return msgspec.structs.replace(entry, spec=None, reason=plan), None
+    return entry, plan
 
 
 def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate) -> web.Application:
@@ -140,7 +147,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         gate = Gate(Path(settings.state), self.wants_token)
         surveyed = await loop.run_in_executor(None, _survey, settings)
-        self._zygote = Zygote(engines_in_use(plan for _, plan in surveyed if plan))
+        self._zygote = Zygote()
         served = [
             Served(entry, open_pool(plan, self._zygote) if plan else None)
             for entry, plan in surveyed

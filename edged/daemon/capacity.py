@@ -7,17 +7,16 @@ import platform
 from pathlib import Path
 from typing import NamedTuple
 
+from edged.daemon.engines import ENGINES
 from edged.registry.spec import ModelFiles, ModelSpec
 
-# The fork server with the engine's library, and what a worker adds before its model; measured
-# on x86-64 by scripts/measure_engines.py.
-_FORK_SERVER_BYTES = {"paddlelite": 50 << 20, "paddle": 300 << 20}
-_WORKER_BYTES = {"paddlelite": 24 << 20, "paddle": 80 << 20}
-# Weights, their optimised copy and the activations, as a multiple of the files.
+# Weights, their optimised copy and what else a graph has, as a multiple of the files.
 _MODEL_FACTOR = 4
-# What a kind of model needs beyond that: OCR's activations are larger than its weights, 450 MB
-# for a detector of text at 960 x 960 and 150 for the recognition of long lines, on Paddle Lite.
-_TASK_BYTES = {"ocr": 600 << 20}
+# Activations, by a pixel of the input: those of PicoDet, the most of what was measured.
+_BYTES_A_PIXEL = 800
+# OCR's: 450 MB for a detector of text at 960 x 960 and 150 for the recognition of long lines, on
+# Paddle Lite.
+_OCR_BYTES = 600 << 20
 # The rest stays free for the daemon, the page cache and everyone else.
 _MEMORY_SHARE = 0.8
 _MOST_THREADS = 4
@@ -39,24 +38,37 @@ class Machine(NamedTuple):
 
 def this_machine() -> Machine:
     """As it is now. Blocks on the disk."""
-    arm = platform.machine() in ("aarch64", "armv7l")
+    arm = platform.machine().startswith(("aarch64", "arm"))
     return Machine(len(os.sched_getaffinity(0)), _available_memory(), arm)
+
+
+def least_need(spec: ModelSpec, engine: str) -> int:
+    """Bytes without which a worker cannot be. Blocks on the disk."""
+    return ENGINES[engine].worker // 2 + _size(spec)
 
 
 def share_of(spec: ModelSpec, engine: str, models: int, machine: Machine) -> Share:
     """What one of `models` models gets of `machine`. Blocks on the disk.
 
     One worker, whose engine's threads use the cores; only Paddle Lite on x86 has no
-    threads, so there it is workers that use them. Never more than memory carries.
+    threads, so there it is workers that use them. More than one only as memory carries.
     """
-    has_threads = engine == "paddle" or machine.arm
+    traits = ENGINES[engine]
+    has_threads = traits.threads_on_x86 or machine.arm
     cores = max(1, machine.cores // models)
     instances = spec.instances or (1 if has_threads else min(cores, _MOST_WORKERS))
-    need = _WORKER_BYTES[engine] + _MODEL_FACTOR * _size(spec) + _TASK_BYTES.get(spec.task, 0)
-    free = machine.available * _MEMORY_SHARE - _FORK_SERVER_BYTES[engine]
+    need = traits.worker + _MODEL_FACTOR * _size(spec) + _activations(spec)
+    free = machine.available * _MEMORY_SHARE - traits.fork_server
     instances = max(1, min(instances, int(free / models / need)))
     threads = max(1, min(cores // instances, _MOST_THREADS)) if has_threads else 1
     return Share(instances, spec.threads or threads)
+
+
+def _activations(spec: ModelSpec) -> int:
+    if spec.input_size is None:
+        return _OCR_BYTES
+    width, height = spec.input_size
+    return _BYTES_A_PIXEL * width * height
 
 
 def _available_memory() -> int:

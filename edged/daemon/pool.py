@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Set
+from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
 
 import msgspec
 
@@ -21,6 +21,7 @@ from edged.daemon.zygote import Zygote
 from edged.errors import (
     DeadlinePassed,
     EdgedError,
+    ModelFolderError,
     ModelUnavailable,
     PoisonImage,
     Stopping,
@@ -43,10 +44,16 @@ _LOAD_SECONDS = 300.0
 State = Literal["loading", "ready", "failed", "stopped"]
 
 
+class Attempt(NamedTuple):
+    """One engine for the model, and how many workers it then gets."""
+
+    load: wire.Load
+    instances: int
+
+
 class Limits(NamedTuple):
     """Of one model. `run_timeout` in seconds, `memory` in bytes, `queue` in requests."""
 
-    instances: int
     queue: int
     run_timeout: float
     memory: int
@@ -66,13 +73,14 @@ class Pool:
     """Admits, queues and dispatches; restarts what dies and ends what hangs.
 
     `state` is "loading" until a worker has answered the model's sample, "failed" with
-    `reason` when the model cannot be served.
+    `reason` when the model cannot be served by any of `attempts`, which are tried in
+    their order. Once ready, it stays with its engine.
     """
 
     def __init__(
         self,
         name: str,
-        load: wire.Load,
+        attempts: Sequence[Attempt],
         limits: Limits,
         zygote: Zygote,
         poison: Poison,
@@ -80,10 +88,10 @@ class Pool:
     ) -> None:
         self.state: State = "loading"
         self.reason = ""
-        self.engine: Optional[str] = None
         self._counters = Counters()
         self._name = name
-        self._load = load
+        self._attempt, *self._other_attempts = attempts
+        self._reasons: List[str] = []
         self._limits = limits
         self._zygote = zygote
         self._poison = poison
@@ -100,6 +108,11 @@ class Pool:
         return msgspec.structs.replace(self._counters, queued=len(self._queue))
 
     @property
+    def engine(self) -> str:
+        """Its name; until the model is ready, of the one that is tried."""
+        return self._attempt.load.options.engine
+
+    @property
     def pids(self) -> List[int]:
         return [worker.pid for worker in self._workers]
 
@@ -110,7 +123,7 @@ class Pool:
         self._run(self._supervise())
         await self._settled.wait()
         if self.state == "ready":
-            for _ in range(self._limits.instances - 1):
+            for _ in range(self._attempt.instances - 1):
                 self._run(self._supervise())
 
     async def stop(self) -> None:
@@ -189,11 +202,10 @@ class Pool:
         fruitless = 0
         while self._serving:
             try:
-                worker = Worker(await self._zygote.spawn())
+                worker = Worker(await self._zygote.spawn(self.engine))
                 fruitless = await self._run_worker(worker, fruitless)
             except EdgedError as error:
-                fruitless = len(_RESTART_PAUSES)
-                self._give_up(str(error))
+                fruitless = self._give_up(error)
             self._dispatch()
             await asyncio.sleep(_RESTART_PAUSES[min(fruitless, len(_RESTART_PAUSES) - 1)])
             self._counters.restarts += self._serving
@@ -220,7 +232,7 @@ class Pool:
         """Loads the model; tries it on its sample the first time, and when workers die."""
         overdue = self._loop.call_later(_LOAD_SECONDS, worker.kill)
         try:
-            self.engine = (await worker.load(self._load)).engine
+            await worker.load(self._attempt.load)
         finally:
             overdue.cancel()
         if self.state == "loading" or doubtful:
@@ -241,7 +253,8 @@ class Pool:
             self._learn(await worker.next_finished())
         finally:
             answer.cancel()  # if it died: nobody waits for another try
-        difference = self._sample.difference((await answer).results, self._load.spec.threshold)
+        threshold = self._attempt.load.spec.threshold
+        difference = self._sample.difference((await answer).results, threshold)
         if difference is not None:
             raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
 
@@ -288,7 +301,9 @@ class Pool:
             fruitless += 1
             self._deaths_without_answer += 1
         if self._deaths_without_answer > len(_RESTART_PAUSES):
-            self._give_up(f"its process dies again and again: {lost}")
+            return self._give_up(WorkerDied(f"its process dies again and again: {lost}"))
+        if self.state == "loading" and lost.death.own_doing and self._other_attempts:
+            return self._give_up(WorkerDied(f"its process dies: {lost}"))
         return fruitless
 
     def _requeue(self, job: Job, death: Death, blame: bool) -> None:
@@ -311,11 +326,22 @@ class Pool:
             if other.image == job.image:
                 other.fail(PoisonImage(f"{PoisonImage.when} from now on"))
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, error: EdgedError) -> int:
+        """On the engine, if there is another to try, or on the model. The deaths in a row that
+        the next worker has behind it.
+        """
         if any(worker.ready for worker in self._workers):
-            _log.error("%s goes on with a worker less for now: %s", self._name, reason)
-        else:
-            self._fail(reason)
+            _log.error("%s goes on with a worker less for now: %s", self._name, error)
+            return len(_RESTART_PAUSES)
+        self._reasons.append(str(error))
+        of_the_folder = isinstance(error, ModelFolderError)  # every engine says the same
+        if self.state == "loading" and self._other_attempts and not of_the_folder:
+            _log.warning("%s: %s does not serve it: %s", self._name, self.engine, error)
+            self._attempt = self._other_attempts.pop(0)
+            self._deaths_without_answer = 0
+            return 0
+        self._fail("; ".join(dict.fromkeys(self._reasons)))
+        return len(_RESTART_PAUSES)
 
     def _fail(self, reason: str) -> None:
         _log.error("%s cannot be served: %s", self._name, reason)

@@ -8,7 +8,8 @@ from typing import AsyncIterator
 
 from edged import wire
 from edged.config import Settings
-from edged.daemon.plan import engines_in_use, make_plan, open_pool
+from edged.daemon.capacity import this_machine
+from edged.daemon.plan import make_plans, open_pool
 from edged.daemon.pool import Pool
 from edged.daemon.zygote import Zygote
 from edged.errors import ModelUnavailable
@@ -21,9 +22,10 @@ async def single_model(entry: Entry, settings: Settings) -> AsyncIterator[Pool]:
     """Raises ModelUnavailable, with the reason, when the model cannot be served here."""
     if entry.spec is None:
         raise ModelUnavailable(entry.reason)
-    loop = asyncio.get_running_loop()
-    plan = await loop.run_in_executor(None, make_plan, entry.spec, 1, settings)
-    zygote = Zygote(engines_in_use([plan]))
+    spec, loop = entry.spec, asyncio.get_running_loop()
+    (plan,) = await loop.run_in_executor(None, lambda: make_plans([spec], settings, this_machine()))
+    assert not isinstance(plan, str), "the first model is never without room"
+    zygote = Zygote()
     pool = open_pool(plan, zygote)
     try:
         await pool.start()

@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Optional, Sequence, Set
+from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Optional, Set
 
 from edged import wire
 from edged.daemon.process import Death, LastWords, Process
@@ -38,30 +38,43 @@ class _Spawned(NamedTuple):
     death: asyncio.Future[Death]
 
 
+class _Asked(NamedTuple):
+    """`warm` is the engine that the fork server imports first, if it has not yet."""
+
+    answer: asyncio.Future[_Spawned]
+    warm: str
+
+
 class Zygote:
     """The fork server as the daemon sees it; started when first needed, again when it died.
 
     The loop must run on the main thread: PDEATHSIG in the fork server fires when the
-    thread that started it ends. `engines` are those it imports for its workers.
+    thread that started it ends.
     """
 
-    def __init__(self, engines: Sequence[str]) -> None:
-        self._engines = engines
+    def __init__(self) -> None:
+        # Engines that it has imported, or some fork server before it; and those that one
+        # did not survive: whoever wants such an engine imports it by itself.
+        self._warm: Set[str] = set()
+        self._deadly: Set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._control: Optional[socket.socket] = None
         self._process: Optional[asyncio.subprocess.Process] = None
         self._ends: Set[asyncio.Task[int]] = set()  # of this fork server and of lost ones
         self._starting = asyncio.Lock()
-        self._spawns: Dict[int, asyncio.Future[_Spawned]] = {}
+        self._spawns: Dict[int, _Asked] = {}
         self._deaths: Dict[int, asyncio.Future[Death]] = {}
         self._last_id = 0
 
-    async def spawn(self) -> Process:
-        """A worker that waits for its Load. Raises EdgedError when none can be started."""
+    async def spawn(self, engine: str) -> Process:
+        """A worker that waits for its Load, with the engine imported if that can be shared.
+
+        Raises EdgedError when none can be started.
+        """
         for pause in _RESTART_PAUSES:
             await asyncio.sleep(pause)
             try:
-                spawned = await self._ask_for_worker()
+                spawned = await self._ask_for_worker(engine)
             except OSError as error:
                 reason = str(error)
                 _log.warning("no worker could be started: %s", reason)
@@ -86,14 +99,15 @@ class Zygote:
                 process.kill()
         await asyncio.gather(*ends)
 
-    async def _ask_for_worker(self) -> _Spawned:
+    async def _ask_for_worker(self, engine: str) -> _Spawned:
         async with self._starting:
             if self._control is None:
                 await self._start()
         self._last_id += 1
         answer: asyncio.Future[_Spawned] = self._loop.create_future()
-        self._spawns[self._last_id] = answer
-        self._send(wire.Spawn(self._last_id))
+        warm = "" if engine in self._deadly else engine
+        self._spawns[self._last_id] = _Asked(answer, warm)
+        self._send(wire.Spawn(self._last_id, warm))
         doubt = self._loop.call_later(_SPAWN_PATIENCE, self._doubt, answer)
         try:
             return await asyncio.shield(answer)
@@ -114,7 +128,6 @@ class Zygote:
                 "edged.worker.zygote",
                 str(theirs.fileno()),
                 str(os.getpid()),
-                *self._engines,
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=_STDERR,  # a command's own output may be JSON for a program
@@ -155,13 +168,14 @@ class Zygote:
             descriptors = array.array("i", b"".join(data for _, _, data in ancillary))
             self._on_spawned(message, descriptors)
         elif isinstance(message, wire.NotSpawned):
-            _settle(self._spawns.pop(message.id), OSError(message.reason))
+            _settle(self._spawns.pop(message.id).answer, OSError(message.reason))
         else:
             _settle(self._deaths.pop(message.pid), Death(message.status))
 
     def _on_spawned(self, message: wire.Spawned, descriptors: array.array[int]) -> None:
         death = self._deaths[message.pid] = self._loop.create_future()
-        answer = self._spawns.pop(message.id)
+        answer, warm = self._spawns.pop(message.id)
+        self._warm.add(warm)
         if len(descriptors) == 2:
             channel = socket.socket(fileno=descriptors[0])
             words = os.fdopen(descriptors[1], "rb")
@@ -190,10 +204,11 @@ class Zygote:
             self._control.close()
         self._control = self._process = None
         spawns, deaths = list(self._spawns.values()), list(self._deaths.values())
+        self._deadly.update({asked.warm for asked in spawns} - self._warm)
         self._spawns.clear()
         self._deaths.clear()
-        for answer in spawns:
-            _settle(answer, error)
+        for asked in spawns:
+            _settle(asked.answer, error)
         for death in deaths:
             _settle(death, Death(None))
 

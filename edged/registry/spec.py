@@ -137,6 +137,11 @@ class ModelFiles(msgspec.Struct, frozen=True):
     model: str
     params: Optional[str] = None
 
+    @property
+    def is_pir(self) -> bool:
+        """Whether the program is in the newer form, JSON, that only Paddle Inference reads."""
+        return self.model.endswith(".json")
+
 
 class BoxRules(msgspec.Struct, frozen=True):
     """From a text detector's probabilities to boxes; the names are PaddleOCR's.

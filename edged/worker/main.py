@@ -36,7 +36,7 @@ def serve(channel: socket.socket) -> int:
             raise TypeError(load)
         limit_memory(load.memory_limit)
         model = Model(load)
-        wire.send(channel, wire.Loaded(model.engine, model.inputs))
+        wire.send(channel, wire.Loaded(model.inputs))
     except (EOFError, ConnectionError):
         return 0
     except MemoryError:

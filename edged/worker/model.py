@@ -8,7 +8,7 @@ from edged.results import Result, Stages
 from edged.wire import Load, PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
-from edged.worker.engines import first_engine
+from edged.worker.engines import loader
 from edged.worker.render import draw, encode_jpeg
 from edged.worker.tasks import TASKS
 
@@ -30,9 +30,9 @@ class Model:
     """Loads on construction (an EdgedError says why not). Used by one thread only."""
 
     def __init__(self, load: Load) -> None:
-        spec, open_task = load.spec, TASKS[load.spec.task]
+        spec = load.spec
         self._kind = spec.task
-        self.engine, self._task = first_engine(load.options, lambda by: open_task(spec, by))
+        self._task = TASKS[spec.task](spec, loader(load.options))
 
     @property
     def inputs(self) -> List[TensorInfo]:

@@ -1,10 +1,10 @@
 """The warm process that workers are forked from.
 
-Started by the daemon as `python -m edged.worker.zygote CONTROL DAEMON ENGINE...`: the
-descriptor of a SOCK_SEQPACKET socket, the daemon's pid, the engines in use. It imports what workers
-need once, stays single-threaded, forks a worker when asked, hands the worker's
-channel over with SCM_RIGHTS, and reports every death. It holds no descriptor of a
-living worker, so a worker's channel closes with the worker.
+Started by the daemon as `python -m edged.worker.zygote CONTROL DAEMON`: the descriptor of a
+SOCK_SEQPACKET socket and the daemon's pid. It imports what workers need once, an engine when
+the first worker with it is asked for, stays single-threaded, forks a worker when asked,
+hands the worker's channel over with SCM_RIGHTS, and reports every death. It holds no
+descriptor of a living worker, so a worker's channel closes with the worker.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import NoReturn, Sequence, Set
 
 from edged import wire
+from edged.errors import EngineError
 from edged.worker.process import die_with_parent, ignore_stop_signals, keep_freed_memory
 
 _PACKET = 4096
@@ -31,6 +32,7 @@ class Zygote:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._children: Set[int] = set()
+        self._warm: Set[str] = set()
         self._child_died, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -51,9 +53,19 @@ class Zygote:
 
     def _obey(self, message: wire.ToZygote) -> None:
         if isinstance(message, wire.Spawn):
+            self._warm_up(message.warm)
             self._spawn(message.id)
         elif message.pid in self._children:
             os.kill(message.pid, signal.SIGKILL)
+
+    def _warm_up(self, engine: str) -> None:
+        if not engine or engine in self._warm:
+            return
+        self._warm.add(engine)
+        from edged.worker import engines
+
+        with suppress(EngineError):  # the worker meets the same, and has a model to blame
+            engines.warm(engine)
 
     def _reap(self) -> None:
         while self._children:
@@ -124,9 +136,7 @@ def main() -> None:
     import cv2
 
     import edged.worker.main  # noqa: F401 - what every worker needs, imported once
-    from edged.worker import engines
 
-    engines.warm(sys.argv[3:])
     cv2.setNumThreads(1)  # its pool would not survive the fork; a model has a core of its own
     with socket.socket(fileno=control) as channel, suppress(EOFError, ConnectionError):
         Zygote(channel).run()

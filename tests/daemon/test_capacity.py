@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 import msgspec
 import pytest
 
+from edged.config import Settings
 from edged.daemon.capacity import Machine, Share, share_of, this_machine
-from edged.registry.spec import ModelFiles, ModelSpec, Reading
+from edged.daemon.plan import make_plans
+from edged.registry.spec import EngineChoice, ModelFiles, ModelSpec, Reading
 
 GB = 1 << 30
 
@@ -102,7 +104,9 @@ def test_text_takes_more_than_its_files_say(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(4 << 20))
     rec, cls = (ModelFiles("nb", str(tmp_path / name)) for name in ("rec", "cls"))
     found = spec_of(tmp_path)
-    text = msgspec.structs.replace(found, task="ocr", reading=Reading(rec, ("a",), cls))
+    text = msgspec.structs.replace(
+        found, task="ocr", input_size=None, reading=Reading(rec, ("a",), cls)
+    )
     board = x86(4, 2 * GB)
     assert share_of(found, "paddlelite", 1, board).instances == 4
     assert share_of(text, "paddlelite", 1, board).instances == 2
@@ -134,7 +138,28 @@ def test_a_model_with_a_file_for_each_parameter(tmp_path: Path) -> None:
         input_size=(320, 320),
     )
     assert share_of(separate, "paddlelite", 1, x86(4, GB)).instances == 1
-    assert share_of(separate, "paddlelite", 1, x86(4, 2 * GB)).instances == 3
+    assert share_of(separate, "paddlelite", 1, x86(4, 5 * GB // 2)).instances == 3
+
+
+def plans(tmp_path: Path, models: int, available: int, engine: EngineChoice) -> List[bool]:
+    """Which of as many small models are to be served."""
+    specs = [spec_of(tmp_path)] * models
+    settings = Settings(state=str(tmp_path / "state"), engine=engine)
+    made = make_plans(specs, settings, Machine(4, available, arm=False))
+    for plan in made:
+        assert not isinstance(plan, str) or "memory" in plan
+    return [not isinstance(plan, str) for plan in made]
+
+
+def test_models_that_memory_cannot_carry_are_refused(tmp_path: Path) -> None:
+    assert plans(tmp_path, 30, 4 * GB, "paddle") == [True] * 30
+    served = plans(tmp_path, 30, GB // 2, "paddle")
+    assert served == sorted(served, reverse=True), "those with the lower mids come first"
+    assert 0 < sum(served) < 20
+
+
+def test_the_first_is_tried_whatever_the_figures_say(tmp_path: Path) -> None:
+    assert plans(tmp_path, 2, 1, "paddlelite") == [True, False]
 
 
 def test_this_machine(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Server:
             )
 
     def spawn(self) -> Worker:
-        self.control.send(wire.encode_packet(wire.Spawn(1)))
+        self.control.send(wire.encode_packet(wire.Spawn(1, "")))
         packet, ancillary, _, _ = self.control.recvmsg(4096, socket.CMSG_SPACE(8))
         message = wire.decode_from_zygote(packet)
         assert isinstance(message, wire.Spawned)
@@ -185,7 +185,7 @@ def test_a_process_that_cannot_be_had() -> None:
     )
     first = server.spawn()
     before = open_files(server)
-    server.control.send(wire.encode_packet(wire.Spawn(2)))
+    server.control.send(wire.encode_packet(wire.Spawn(2, "")))
     answer = server.next_message()
     assert isinstance(answer, wire.NotSpawned)
     assert answer.id == 2

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import suppress
 from types import ModuleType
-from typing import Callable, Dict, List, NamedTuple, Protocol, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, List, NamedTuple, Protocol, Sequence, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
 from edged.wire import EngineOptions, TensorInfo
 
 Array = npt.NDArray[np.generic]
-
-Opened = TypeVar("Opened")
 
 
 class Network(NamedTuple):
@@ -61,36 +57,21 @@ class EngineModule(Protocol):
 Load = Callable[[Network], Engine]
 
 
-def first_engine(options: EngineOptions, open_with: Callable[[Load], Opened]) -> Tuple[str, Opened]:
-    """What `open_with` makes by the first of `options.engines` that serves it, with its name.
+def loader(options: EngineOptions) -> Load:
+    """How a task has its networks loaded: all of a model's on one engine."""
 
-    All networks of a model are on one engine. Raises EngineError with the reasons when
-    none of them can.
-    """
-    reasons = []
-    for name in options.engines:
-        try:
-            return name, open_with(_loader(name, options))
-        except EngineError as error:
-            reasons.append(str(error))
-    raise EngineError("; ".join(reasons))
-
-
-def _loader(name: str, options: EngineOptions) -> Load:
     def load(network: Network) -> Engine:
-        return _module(name).load(network, options)
+        return _module(options.engine).load(network, options)
 
     return load
 
 
-def warm(names: Sequence[str]) -> None:
-    """Imports the libraries of engines once, in the process that workers are forked from.
+def warm(name: str) -> None:
+    """Imports an engine's library, in the process that workers are forked from.
 
-    One that is not there is the affair of whoever loads a model with it.
+    Raises EngineError.
     """
-    for name in names:
-        with suppress(EngineError):
-            _module(name).library()
+    _module(name).library()
 
 
 def _module(name: str) -> EngineModule:

@@ -43,7 +43,7 @@ def load(network: Network, options: EngineOptions) -> Paddle:
     config.disable_gpu()
     config.disable_glog_info()
     config.set_cpu_math_library_num_threads(options.threads)
-    if not files.model.endswith(".json"):  # of a PIR program it is refused, or for nothing
+    if not files.is_pir:  # of a PIR program it is refused, or for nothing
         config.enable_memory_optim()
     engine = Paddle(_enforced(inference.create_predictor, config), network)
     if network.trial:
@@ -100,7 +100,7 @@ def library() -> ModuleType:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that there is no compiler cache, for one
             return importlib.import_module("paddle.inference")
-    except ImportError as error:
+    except Exception as error:  # a library that does not fit may raise anything
         raise EngineError(
             f"Paddle Inference is not usable in this Python {platform.python_version()} ({error}):"
             " pip install 'edged[paddle]', which needs CPython 3.9 or later"

@@ -112,7 +112,7 @@ def library() -> ModuleType:
     """Paddle Lite. Raises EngineError saying where there are builds of it."""
     try:
         return importlib.import_module("paddlelite.lite")
-    except ImportError as error:
+    except Exception as error:  # a library that does not fit may raise anything
         raise EngineError(
             f"Paddle Lite is not usable in this Python {platform.python_version()} ({error}):"
             " there are wheels for CPython 3.8 and 3.10 on x86-64, on ARM the board's"

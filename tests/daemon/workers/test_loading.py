@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import List
 
+import pytest
+
 from edged.registry.spec import ModelFiles
 from tests.daemon.workers.conftest import (
     MID,
@@ -29,7 +31,7 @@ from tests.daemon.workers.conftest import (
     worker_of,
 )
 from tests.support import alive, wait_for
-from tests.worker.engines.conftest import converted, network_of
+from tests.worker.engines.conftest import Op, Tensor, converted, network_of, write_program
 
 BAD = 8
 
@@ -72,6 +74,38 @@ def test_one_that_dies_at_every_load(serve: Serve, colours: Path, tmp_path: Path
     assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
     ready = daemon.request("GET", "/readyz")
     assert (ready.status, ready.json["failed"]) == (200, ["bad"])
+
+
+def test_what_one_engine_dies_of_another_may_serve(serve: Serve, tmp_path: Path) -> None:
+    pytest.importorskip("paddle", reason="Paddle Inference is not installed")
+    folder = add_model(tmp_path / "models")
+    pixel = (1, 3, 1, 1)
+    to_float64 = Op("cast", "image", "out", (("in_dtype", 5), ("out_dtype", 6)))
+    outputs = [Tensor("out", pixel, "float64")]
+    write_program(folder / "model", [to_float64], [Tensor("image", pixel)], outputs)
+    daemon = serve(tmp_path / "models")
+    assert "paddlelite does not serve it: its process dies" in daemon.log()
+    model = daemon.model(MID)
+    assert (model["state"], model["engine"]) == ("ready", "paddle")
+    assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
+
+
+@pytest.mark.parametrize("at_import", ["raise RuntimeError('too old')", "import os; os.abort()"])
+def test_an_engine_that_cannot_be_imported_fails_its_models_only(
+    serve: Serve, tmp_path: Path, at_import: str
+) -> None:
+    """As where the processor lacks what a library was compiled for."""
+    library = tmp_path / "libraries" / "paddle"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text(at_import)
+    with open(add_model(tmp_path / "models", BAD, "bad") / "model.yaml", "a") as description:
+        description.write("engine: paddle\n")
+    add_model(tmp_path / "models", MID)
+    daemon = serve(tmp_path / "models", libraries=library.parent)
+    bad = daemon.model(BAD)
+    assert (bad["state"], bad["workers"]) == ("failed", [])
+    assert "too old" in bad["reason"] or "SIGABRT" in bad["reason"]
+    assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
 
 
 def test_the_others_serve_meanwhile(serve: Serve, colours: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from edged.wire import EngineOptions
 from edged.worker.engines import Array, Network, paddlelite
 from tests.support import ROOT
 
-_KINDS = {"int32": 2, "int64": 3, "float32": 5, "uint8": 20}
+_KINDS = {"int32": 2, "int64": 3, "float32": 5, "float64": 6, "uint8": 20}
 
 
 class Tensor(NamedTuple):
@@ -116,10 +116,8 @@ def spec_of(files: ModelFiles, size: Tuple[int, int] = (8, 8)) -> ModelSpec:
     )
 
 
-def options(
-    cache: object, threads: int = 1, engines: Tuple[str, ...] = ("paddlelite",)
-) -> EngineOptions:
-    return EngineOptions(engines, str(cache), threads, power_mode="high")
+def options(cache: object, threads: int = 1, engine: str = "paddlelite") -> EngineOptions:
+    return EngineOptions(engine, str(cache), threads, power_mode="high")
 
 
 def combined(model: Path) -> ModelFiles:

@@ -11,7 +11,7 @@ import pytest
 
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import first_engine, paddle
+from edged.worker.engines import paddle
 from tests.worker.engines.conftest import (
     Copier,
     combined,
@@ -116,27 +116,14 @@ paddle.jit.save(paddle.jit.to_static(network, input_spec=[image]), sys.argv[1])
 """
 
 
-def test_a_pir_program_is_taken_where_paddle_lite_cannot(tmp_path: Path) -> None:
+def test_a_pir_program_is_taken(tmp_path: Path) -> None:
     exported = run_python(EXPORT_PIR, tmp_path / "inference")
     model, params = tmp_path / "inference.json", tmp_path / "inference.pdiparams"
     assert model.exists(), exported.stderr
     network = network_of(ModelFiles(kind="combined", model=str(model), params=str(params)))
-    both = options(tmp_path / "cache", engines=("paddlelite", "paddle"))
-    name, engine = first_engine(both, lambda load: load(network))
-    assert name == "paddle"
+    engine = paddle.load(network, options(tmp_path / "cache", engine="paddle"))
     output: Any = engine.run({"image": picture(0.5)})[0]
     np.testing.assert_allclose(output, np.full((1, 4, 8, 8), 1.5), rtol=1e-6)
-
-
-def test_when_no_engine_can_both_say_why(tmp_path: Path) -> None:
-    (tmp_path / "x.nb").write_bytes(b"not one")
-    network = network_of(ModelFiles(kind="nb", model=str(tmp_path / "x.nb")))
-    with pytest.raises(
-        EngineError, match=r"(x\.nb|Paddle Lite is not usable).*; .*Paddle Lite only"
-    ):
-        first_engine(
-            options(tmp_path, engines=("paddlelite", "paddle")), lambda load: load(network)
-        )
 
 
 def test_without_the_library_it_says_how_to_install_it() -> None:

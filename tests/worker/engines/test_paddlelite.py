@@ -12,7 +12,7 @@ import pytest
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
 from edged.wire import TensorInfo
-from edged.worker.engines import Array, first_engine, paddlelite
+from edged.worker.engines import Array, paddlelite
 from tests.worker.engines.conftest import (
     IMAGE,
     TWICE,
@@ -50,7 +50,7 @@ def test_a_detector_sees_its_second_input(picodet: ModelFiles, tmp_path: Path, k
     if kind == "nb":
         path = converted(network, tmp_path / "cache")
         network = network_of(ModelFiles(kind="nb", model=path), (320, 320))
-    _, engine = first_engine(options(tmp_path / "cache"), lambda load: load(network))
+    engine = paddlelite.load(network, options(tmp_path / "cache"))
     assert {info.name: info.shape for info in engine.inputs} == {
         "image": (1, 3, 320, 320),
         "scale_factor": (1, 2),

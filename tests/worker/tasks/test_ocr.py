@@ -44,8 +44,8 @@ def spec_of(folder: Path) -> ModelSpec:
     return entry.spec
 
 
-def opened(spec: ModelSpec, cache: Path, *engines: str) -> Model:
-    options = EngineOptions(engines, str(cache), threads=1, power_mode="high")
+def opened(spec: ModelSpec, cache: Path, engine: str) -> Model:
+    options = EngineOptions(engine, str(cache), threads=1, power_mode="high")
     return Model(Load(spec, options, memory_limit=0))
 
 
