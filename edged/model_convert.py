@@ -18,6 +18,9 @@ from edged.registry.registry import Entry
 from edged.registry.sample import ANSWER, PICTURE
 from edged.registry.spec import Boxes, Classes, ModelFiles, ModelSpec, Reading
 
+Networks = Dict[str, ModelFiles]
+Documents = Dict[str, Dict[str, Any]]
+
 _NETWORK = "model.nb"
 _UNTOLD = (
     "the {0} network takes one {1} of pictures, which an .nb does not tell: export it for any {1}"
@@ -49,10 +52,6 @@ def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> List[Path]:
     except OSError as error:
         raise ModelFolderError(f"{error.filename} cannot be written: {error.strerror}") from None
     return [out / name for name in networks]
-
-
-Networks = Dict[str, ModelFiles]
-Documents = Dict[str, Dict[str, Any]]
 
 
 def _single(entry: Entry, spec: ModelSpec) -> Tuple[Networks, Documents]:
