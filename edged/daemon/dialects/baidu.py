@@ -29,6 +29,7 @@ from edged.errors import (
     UnknownModel,
 )
 from edged.image_header import read_header
+from edged.results import Result
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,15 @@ _FORMATS = ("jpeg", "png", "bmp")
 _log_ids = count(secrets.randbits(52))
 
 
+class Location(msgspec.Struct):
+    """Whole pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 class Reply(msgspec.Struct):
     log_id: int
 
@@ -98,8 +108,16 @@ def speaks(path: str) -> bool:
     return _PATHS.fullmatch(path) is not None
 
 
+def location_of(result: Result) -> Location:
+    """Corner by corner, so that it stays inside the picture."""
+    box = result.location
+    left, top = round(box.left), round(box.top)
+    right, bottom = round(box.left + box.width), round(box.top + box.height)
+    return Location(left, top, right - left, bottom - top)
+
+
 def answer(request: web.Request, reply: Reply) -> web.Response:
-    _log.info("log_id %d %s", reply.log_id, request.path)
+    _log.info("log_id %d %s", reply.log_id, request.rel_url.raw_path)
     return respond(request, reply)
 
 
@@ -110,7 +128,9 @@ def error_response(request: web.Request, error: EdgedError) -> web.Response:
     if str(error) != error.when:
         message = f"{message}: {error}"
     reply = ErrorReply(new_log_id(), code, message)
-    _log.info("log_id %d %s %d %s", reply.log_id, request.path, code, error)
+    # A client writes parts of both: no line of its own in the log.
+    path, why = request.rel_url.raw_path, str(error)
+    _log.info("log_id %d %s %d %r", reply.log_id, path, code, why)
     return respond(request, reply)
 
 

@@ -36,20 +36,13 @@ class Fields(msgspec.Struct):
     threshold: Union[float, str, None] = None
 
 
-class Location(msgspec.Struct):
-    left: int
-    top: int
-    width: int
-    height: int
-
-
 class Class(msgspec.Struct):
     name: str
     score: float
 
 
 class Box(Class):
-    location: Location
+    location: baidu.Location
 
 
 class Segment(Box):
@@ -73,18 +66,13 @@ def _class(result: Result) -> Class:
     return Class(result.label, result.score)
 
 
-def _location(result: Result) -> Location:
-    box = result.location
-    return Location(round(box.left), round(box.top), round(box.width), round(box.height))
-
-
 def _box(result: Result) -> Class:
-    return Box(result.label, result.score, _location(result))
+    return Box(result.label, result.score, baidu.location_of(result))
 
 
 def _segment(result: Result) -> Class:
     mask: str = result.extended["mask"]["counts"]
-    return Segment(result.label, result.score, _location(result), mask)
+    return Segment(result.label, result.score, baidu.location_of(result), mask)
 
 
 _APIS = (

@@ -28,20 +28,13 @@ _DEFAULT_LANGUAGE = "CHN_ENG"
 
 class Fields(msgspec.Struct):
     image: Optional[str] = None
-    language_type: str = _DEFAULT_LANGUAGE
-
-
-class Location(msgspec.Struct):
-    left: int
-    top: int
-    width: int
-    height: int
+    language_type: Optional[str] = None
 
 
 class Line(msgspec.Struct):
     words: str
     score: float
-    location: Union[Location, msgspec.UnsetType] = msgspec.UNSET
+    location: Union[baidu.Location, msgspec.UnsetType] = msgspec.UNSET
 
 
 class Reply(baidu.Reply):
@@ -67,20 +60,27 @@ class Ocr:
         fields = _fields(request, body)
         image = baidu.decode_image(fields.image)
         prediction = await self._service.predict(
-            self._reader(fields.language_type),
+            self._reader(fields.language_type or _DEFAULT_LANGUAGE, caller),
             Request(image, PredictOptions(), deadline, caller.models),
         )
         lines = [_line(result, located) for result in prediction.results]
         return baidu.answer(request, Reply(baidu.new_log_id(), len(lines), lines))
 
-    def _reader(self, language: str) -> Served:
-        """The first that is ready of the models that read it. Raises InvalidArgument."""
+    def _reader(self, language: str, caller: Caller) -> Served:
+        """Of the models that read it, and that the caller may use, the first that is ready.
+
+        Raises InvalidArgument.
+        """
         readers = self._service.readers()
         fit = [served for served, languages in readers if language in languages]
         if not fit:
             known = sorted({name for _, languages in readers for name in languages})
             there = f"there are: {', '.join(known)}" if known else "there is no OCR model"
             raise InvalidArgument(f"no model reads language_type {language[:32]}; {there}")
+        of_caller = [
+            served for served in fit if caller.models is None or served.entry.name in caller.models
+        ]
+        fit = of_caller or fit  # none of them: the service says that it may not
         return next((served for served in fit if served.state == "ready"), fit[0])
 
 
@@ -89,22 +89,18 @@ def _fields(request: web.Request, body: bytes) -> Fields:
     content_type = request.headers.get("Content-Type", "")
     if not body.strip():
         raise ImageMissing("the body is empty: it must have the image in it")
+    if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+        return parse_json(body, Fields)
     if content_type.lower().startswith("multipart/"):
         form = parse_multipart(body, boundary_of(content_type))
-    elif body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
-        return parse_json(body, Fields)
     else:
         form = parse_urlencoded(body)
     text = {name: value.decode("utf-8", "replace") for name, value in form.items()}
-    language = text.get("language_type", "").strip() or _DEFAULT_LANGUAGE
-    return Fields(text.get("image"), language)
+    return Fields(text.get("image"), text.get("language_type", "").strip())
 
 
 def _line(result: Result, located: bool) -> Line:
     line = Line(result.label, result.score)
     if located:
-        box = result.location
-        line.location = Location(
-            round(box.left), round(box.top), round(box.width), round(box.height)
-        )
+        line.location = baidu.location_of(result)
     return line
