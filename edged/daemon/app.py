@@ -113,9 +113,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _error_response(request: web.Request, error: EdgedError) -> web.Response:
     """In the form of the dialect whose path it is, whether there is such a route or not."""
-    if token.speaks(request.path):
+    path = request.rel_url.raw_path  # a name in it may have any sign, escaped
+    if token.speaks(path):
         response = token.error_response(request, error)
-    elif baidu.speaks(request.path):
+    elif baidu.speaks(path):
         response = baidu.error_response(request, error)
     else:
         response = edgeboard.error_response(request, error)

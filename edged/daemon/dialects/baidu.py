@@ -104,7 +104,8 @@ def new_log_id() -> int:
 
 
 def speaks(path: str) -> bool:
-    """Whether a client of these dialects asks for `path`, even if there is no such route."""
+    """Whether a client of these dialects asks for `path`, as it was sent, even if there is no
+    such route."""
     return _PATHS.fullmatch(path) is not None
 
 
