@@ -80,6 +80,36 @@ def picture(answer: Answer) -> bytes:
     return base64.b64decode(answer.json["data"]["image"], validate=True)
 
 
+class GoldenLine(NamedTuple):
+    """A line of text as the reference implementation read it."""
+
+    text: str
+    score: float
+    box_score: float
+    quad: List[List[float]]
+
+
+def golden_lines(fixtures: Path) -> List[GoldenLine]:
+    """Those of ocr_fd.jpg, in reading order."""
+    answers: Json = json.loads((fixtures / "golden.json").read_text())
+    return [GoldenLine(*line) for line in answers["ocr/ocr_fd.jpg"]]
+
+
+def plain(text: str) -> str:
+    """Upper and lower case and blanks do not count."""
+    return "".join(text.lower().split())
+
+
+def assert_texts(found: Sequence[str], golden: Sequence[GoldenLine]) -> None:
+    """As many lines, and those that the reference was sure of letter by letter, but for one."""
+    texts = [plain(text) for text in found]
+    sure = [plain(line.text) for line in golden if line.score > 0.93]
+    likely = [plain(line.text) for line in golden if line.score > 0.8]
+    assert sum(text in texts for text in sure) >= len(sure) - 1
+    assert sum(text in texts for text in likely) > len(likely) / 2
+    assert len(found) == len(golden)
+
+
 def corners(result: Json) -> Tuple[float, float, float, float]:
     box = result["location"]
     right, bottom = box["left"] + box["width"], box["top"] + box["height"]

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple
+from typing import Any, Callable, Dict, Iterator, List
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.daemon.contract import BASE64, BINARY, Json, json_body, picture, results
+from tests.daemon.contract import (
+    BASE64,
+    BINARY,
+    GoldenLine,
+    Json,
+    assert_texts,
+    golden_lines,
+    json_body,
+    picture,
+    plain,
+    results,
+)
 from tests.support import ROOT, Answer, RunningDaemon, alive, wait_for
 
 MID = 5
@@ -23,13 +33,6 @@ MID = 5
 PATIENCE: Dict[str, Any] = {"deadline": 50, "run_timeout": 50}
 
 Post = Callable[[RunningDaemon, bytes], Answer]
-
-
-class Golden(NamedTuple):
-    text: str
-    score: float
-    box_score: float
-    quad: List[List[float]]
 
 
 @pytest.fixture(scope="module", params=["paddlelite", "paddle"])
@@ -49,9 +52,8 @@ def photos(fixtures: Path) -> Dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def golden(fixtures: Path) -> List[Golden]:
-    answers: Dict[str, Any] = json.loads((fixtures / "golden.json").read_text())
-    return [Golden(*line) for line in answers["ocr/ocr_fd.jpg"]]
+def golden(fixtures: Path) -> List[GoldenLine]:
+    return golden_lines(fixtures)
 
 
 def by_base64(daemon: RunningDaemon, image: bytes) -> Answer:
@@ -62,18 +64,8 @@ def by_binary(daemon: RunningDaemon, image: bytes) -> Answer:
     return daemon.post(f"{BINARY}?mid={MID}", image)
 
 
-def plain(text: str) -> str:
-    """Upper and lower case and blanks do not count."""
-    return "".join(text.lower().split())
-
-
-def assert_read(found: List[Json], golden: List[Golden]) -> None:
-    texts = [plain(line["label"]) for line in found]
-    sure = [plain(line.text) for line in golden if line.score > 0.93]
-    likely = [plain(line.text) for line in golden if line.score > 0.8]
-    assert sum(text in texts for text in sure) >= len(sure) - 1
-    assert sum(text in texts for text in likely) > len(likely) / 2
-    assert len(found) == len(golden)
+def assert_read(found: List[Json], golden: List[GoldenLine]) -> None:
+    assert_texts([line["label"] for line in found], golden)
     for line, expected in zip(found, golden):  # in reading order
         np.testing.assert_allclose(line["extended"]["quad"], expected.quad, atol=5)
 
@@ -93,7 +85,7 @@ def blank(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("post", [by_base64, by_binary])
 def test_it_reads_as_the_reference_does(
-    reader: RunningDaemon, photos: Dict[str, bytes], golden: List[Golden], post: Post
+    reader: RunningDaemon, photos: Dict[str, bytes], golden: List[GoldenLine], post: Post
 ) -> None:
     assert_read(results(post(reader, photos["ocr_fd.jpg"])), golden)
 
@@ -149,7 +141,7 @@ def test_converted_elsewhere_it_reads_the_same(
     text_models: Path,
     state: Path,
     photos: Dict[str, bytes],
-    golden: List[Golden],
+    golden: List[GoldenLine],
     tmp_path: Path,
 ) -> None:
     """What `models convert` wrote is dropped into a folder of models as it is."""
@@ -165,7 +157,7 @@ def test_converted_elsewhere_it_reads_the_same(
 
 # Last: it leaves the daemon with another worker.
 def test_after_a_kill_it_reads_on(
-    reader: RunningDaemon, photos: Dict[str, bytes], golden: List[Golden]
+    reader: RunningDaemon, photos: Dict[str, bytes], golden: List[GoldenLine]
 ) -> None:
     killed = reader.model(MID)["workers"]
     for pid in killed:

@@ -15,12 +15,7 @@ from tests.support import DEMO_MODELS, RunningDaemon
 
 # A page is dozens of runs, which a busy machine does not do within the defaults.
 _PATIENCE = 50
-_GERMAN = """
-mid: 6
-name: german
-task: ocr
-languages: [ENG, GER]
-"""
+_MANIFEST = "mid: {mid}\nname: {name}\ntask: ocr\nlanguages: [{languages}]\n"
 
 
 @pytest.fixture(scope="session")
@@ -72,13 +67,30 @@ def people(fixtures: Path) -> Model:
 def reader(
     text_models: Path, state: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningDaemon]:
-    """PP-OCR twice: `text` (mid 5) without a manifest, and `german` (mid 6) with one."""
+    """PP-OCR, as `text` (mid 5) without a manifest and as `german` (mid 6) with one; `broken`
+    (mid 4) has letters of another network."""
     models = tmp_path_factory.mktemp("readers") / "models"
     shutil.copytree(text_models, models)
-    shutil.copytree(models / "5-text", models / "6-german")
-    (models / "6-german" / "model.yaml").write_text(_GERMAN)
+    for mid, name, languages in [(4, "broken", "ENG, FRE"), (6, "german", "ENG, GER")]:
+        shutil.copytree(models / "5-text", models / f"{mid}-{name}")
+        manifest = _MANIFEST.format(mid=mid, name=name, languages=languages)
+        (models / f"{mid}-{name}" / "model.yaml").write_text(manifest)
+    (letters,) = (models / "4-broken" / "rec").glob("*.txt")
+    letters.write_text("a\nb\nc\n")
     with RunningDaemon(
         models=models, state=state, deadline=_PATIENCE, run_timeout=_PATIENCE
     ) as running:
         yield running
         assert "BlockingError" not in running.log()
+
+
+@pytest.fixture(scope="session")
+def page(fixtures: Path) -> bytes:
+    """A photograph of which the reference implementation's reading is known."""
+    return (fixtures / "photos" / "ocr_fd.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def hello(fixtures: Path) -> bytes:
+    """A small picture of the one line "HELLO 12345 world"."""
+    return (fixtures / "photos" / "hello_rendered.png").read_bytes()
