@@ -65,10 +65,10 @@ def people(fixtures: Path) -> Model:
 
 @pytest.fixture(scope="session")
 def reader(
-    text_models: Path, state: Path, tmp_path_factory: pytest.TempPathFactory
+    text_models: Path, state: Path, key: NewKey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningDaemon]:
     """PP-OCR, as `text` (mid 5) without a manifest and as `german` (mid 6) with one; `broken`
-    (mid 4) has letters of another network."""
+    (mid 4) has letters of another network. It knows the key from its start."""
     models = tmp_path_factory.mktemp("readers") / "models"
     shutil.copytree(text_models, models)
     for mid, name, languages in [(4, "broken", "ENG, FRE"), (6, "german", "ENG, GER")]:

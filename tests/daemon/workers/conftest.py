@@ -12,8 +12,7 @@ import os
 import signal
 import socket
 import time
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, Iterator, List
 
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.daemon.processes import ready_workers
 from tests.support import Answer, RunningDaemon, alive, wait_for
 from tests.worker.engines.conftest import Op, Tensor, write_program
 
@@ -146,16 +146,7 @@ def counters_of(daemon: RunningDaemon, mid: int = MID) -> Dict[str, int]:
 
 
 def workers_of(daemon: RunningDaemon, count: int, mid: int = MID) -> List[int]:
-    """The pids of the workers, when so many are there and have loaded the model."""
-
-    def ready() -> List[int]:
-        pids: List[int] = daemon.model(mid)["workers"]
-        log = daemon.log()
-        loaded = [pid for pid in pids if f"worker {pid} is ready" in log]
-        return loaded if len(loaded) == count else []
-
-    pids: List[int] = wait_for(ready)
-    return pids
+    return ready_workers(daemon, mid, count)
 
 
 def worker_of(daemon: RunningDaemon, mid: int = MID) -> int:
@@ -167,20 +158,6 @@ def zygote_of(daemon: RunningDaemon) -> int:
     children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
     (pid,) = map(int, children.read_text().split())
     return pid
-
-
-@contextmanager
-def stopped(*pids: int) -> Iterator[None]:
-    """The processes hold still for as long as the block lasts, unless they are killed in it."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-        wait_for(partial(_is_stopped, pid))
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -200,10 +177,6 @@ def no_new_worker(daemon: RunningDaemon, folder: Path) -> Iterator[None]:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _is_stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-
-
 def next_worker(daemon: RunningDaemon, before: int) -> int:
     """The pid of the one worker, when it is not `before` any more."""
 
@@ -211,20 +184,6 @@ def next_worker(daemon: RunningDaemon, before: int) -> int:
         return sum(pid for pid in daemon.model(MID)["workers"] if pid != before)
 
     return int(wait_for(found))
-
-
-def end_worker(daemon: RunningDaemon, pid: int, number: int = signal.SIGKILL) -> None:
-    """Ends a stopped worker by a signal, before it does anything else.
-
-    Returns when the daemon has dealt with it: what the worker held is with another one, or
-    in the queue.
-    """
-    os.kill(pid, number)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-    wait_for(lambda: not alive(pid))
-    models = daemon.request("GET", "/api/models").json["data"]
-    wait_for(lambda: all(pid not in daemon.model(model["mid"])["workers"] for model in models))
 
 
 def poison_of(tmp_path: Path) -> List[bytes]:

@@ -10,13 +10,13 @@ from typing import Iterable
 
 import pytest
 
+from tests.daemon.processes import stopped
 from tests.daemon.workers.conftest import (
     Serve,
     ask,
     code_of,
     colour_of,
     picture,
-    stopped,
     worker_of,
     workers_of,
 )

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.daemon.processes import end_worker, stopped
 from tests.daemon.workers.conftest import (
     Asked,
     Serve,
@@ -15,10 +16,8 @@ from tests.daemon.workers.conftest import (
     code_of,
     colour_of,
     counters_of,
-    end_worker,
     picture,
     poison_of,
-    stopped,
     worker_of,
     workers_of,
 )

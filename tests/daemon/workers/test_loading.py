@@ -12,6 +12,7 @@ from typing import List
 import pytest
 
 from edged.registry.spec import ModelFiles
+from tests.daemon.processes import stopped
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -27,7 +28,6 @@ from tests.daemon.workers.conftest import (
     no_new_worker,
     picture,
     poison_of,
-    stopped,
     worker_of,
 )
 from tests.support import alive, wait_for

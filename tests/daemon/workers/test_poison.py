@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from edged.daemon.poison import Poison
+from tests.daemon.processes import end_worker, stopped
 from tests.daemon.workers.conftest import (
     MID,
     Asked,
@@ -25,11 +26,9 @@ from tests.daemon.workers.conftest import (
     colour_of,
     counters_of,
     end,
-    end_worker,
     no_new_worker,
     picture,
     poison_of,
-    stopped,
     workers_of,
 )
 from tests.support import RunningDaemon, wait_for

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.daemon.processes import end_worker, stopped
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -16,11 +17,9 @@ from tests.daemon.workers.conftest import (
     ask_at_once,
     colour_of,
     counters_of,
-    end_worker,
     next_worker,
     picture,
     poison_of,
-    stopped,
     worker_of,
     workers_of,
 )

@@ -11,6 +11,7 @@ from typing import List
 
 import pytest
 
+from tests.daemon.processes import stopped
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -21,7 +22,6 @@ from tests.daemon.workers.conftest import (
     next_worker,
     picture,
     poison_of,
-    stopped,
     worker_of,
     workers_of,
     zygote_of,
