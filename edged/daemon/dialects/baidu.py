@@ -126,7 +126,8 @@ def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes these dialects' form."""
     code = _CODES.get(type(error), error.code)
     message = MESSAGES[code]
-    if str(error) != error.when:
+    # The words of a code say the same as an error of nothing more to say, unless it has another.
+    if str(error) != error.when or code != error.code:
         message = f"{message}: {error}"
     reply = ErrorReply(new_log_id(), code, message)
     # A client writes parts of both: no line of its own in the log.

@@ -87,7 +87,7 @@ def board(tmp_path_factory: pytest.TempPathFactory, digits: Model) -> Iterator[B
         key = store.create("codes", Rules())
     running = ExitStack()
 
-    def start(**settings: object) -> RunningDaemon:
+    def start(**settings: Any) -> RunningDaemon:
         daemon = RunningDaemon(models=models, state=state, log_level="debug", **settings)
         return running.enter_context(daemon)
 

@@ -170,7 +170,7 @@ def bad_bodies() -> Dict[str, Tuple[bytes, Dict[str, str], int]]:
         "escaped twice": (b"image=AA%252B", FORM_TYPE, 336003),
         "bytes as they are": (part + binary + b"\r\n--edge--\r\n", EDGE, 336003),
         "escapes of bytes": (b"image=%FF%D8%FF", FORM_TYPE, 336003),
-        "escapes of everything": (b"image=" + b"%41" * 8000, FORM_TYPE, 336001),
+        "escapes of everything": (b"image=" + b"%41" * (4 << 20), FORM_TYPE, 336005),
         "text": (b"image=AAAA", FORM_TYPE, 336005),
     }
 
