@@ -80,11 +80,7 @@ def _allow_origins(app: web.Application, origins: List[str]) -> None:
     """Answers of routes carry CORS headers for pages of these origins only."""
     if not origins:
         return
-    rights = {
-        "allow_headers": "*",
-        "allow_methods": ["GET", "POST"],
-        "max_age": _PREFLIGHT_SECONDS,
-    }
+    rights = {"allow_headers": "*", "max_age": _PREFLIGHT_SECONDS}
     cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, rights))
     for route in list(app.router.routes()):
         cors.add(route)
