@@ -57,6 +57,8 @@ class Gate:
         self._quota = Quota()
         self._book = _Book(state)
         self._thread = ThreadPoolExecutor(1, "keys")
+        # Of its own, so that whoever guesses secrets does not hold up what is new of the keys.
+        self._checker = ThreadPoolExecutor(1, "secrets")
         self._checks = 0
         self._trouble = ""
         self._following: asyncio.Task[None]
@@ -70,6 +72,7 @@ class Gate:
         await self._sync()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._book.close)
         self._thread.shutdown(wait=False)
+        self._checker.shutdown(wait=False)
 
     def guard(self, routes: Iterable[Route], access: Access) -> List[web.RouteDef]:
         """The same routes, behind this gate."""
@@ -100,6 +103,8 @@ class Gate:
             claims = jwt.decode(token, self._secret, algorithms=[_ALGORITHM], options=options)
         except jwt.ExpiredSignatureError:
             raise TokenExpired() from None
+        except (UnicodeError, RecursionError):  # PyJWT's older versions let the latter through
+            raise TokenMalformed() from None
         except jwt.InvalidTokenError as error:
             unreadable = isinstance(error, jwt.DecodeError)
             foreign = isinstance(error, jwt.InvalidSignatureError)
@@ -124,7 +129,7 @@ class Gate:
         self._checks += 1
         try:
             loop = asyncio.get_running_loop()
-            right = await loop.run_in_executor(self._thread, key.has_secret, secret)
+            right = await loop.run_in_executor(self._checker, key.has_secret, secret)
         finally:
             self._checks -= 1
         if not right:
@@ -139,22 +144,24 @@ class Gate:
             await self._sync()
 
     async def _sync(self) -> None:
-        changed = self._quota.take_changed()
+        loop = asyncio.get_running_loop()
         try:
-            news = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._book.sync, changed
-            )
+            # First, since keys can be revoked while there is no room for counters.
+            news = await loop.run_in_executor(self._thread, self._book.news)
+            if news is not None:
+                self._secret = news.secret
+                self._keys = {key.api_key: key for key in news.keys}
+                self._quota.restore(news.usage)
+            usage = self._quota.unsaved()
+            if usage:
+                await loop.run_in_executor(self._thread, self._book.save, usage)
+                self._quota.saved(usage)
         except ConfigError as error:
-            self._quota.put_back(changed)
             if str(error) != self._trouble:
                 _log.error("%s", error)
             self._trouble = str(error)
-            return
-        self._trouble = ""
-        if news is not None:
-            self._secret = news.secret
-            self._keys = {key.api_key: key for key in news.keys}
-            self._quota.restore(news.usage)
+        else:
+            self._trouble = ""
 
 
 def _open(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -179,8 +186,8 @@ class _Book:
         self._inode = 0
         self._version = -1
 
-    def sync(self, usage: Dict[str, Usage]) -> Optional[_News]:
-        """Keeps `usage`; what the store holds now, or None when nothing is new.
+    def news(self) -> Optional[_News]:
+        """What the store holds now, or None when nothing is new.
 
         Raises ConfigError when there is a store that cannot be used.
         """
@@ -193,14 +200,17 @@ class _Book:
             self._inode = inode
         if self._store is None:
             return None
-        if usage:
-            self._store.save_usage(usage)
         version = self._store.data_version()
         if version == self._version:
             return None
         news = _News(self._store.signing_secret(), self._store.keys(), self._store.usage())
         self._version = version
         return news
+
+    def save(self, usage: Dict[str, Usage]) -> None:
+        """Without a store there are no keys whose usage would matter. Raises ConfigError."""
+        if self._store is not None:
+            self._store.save_usage(usage)
 
     def _inode_now(self) -> int:
         try:
@@ -223,7 +233,9 @@ def _no_secret() -> bytes:
 
 def _token(request: web.Request) -> str:
     """From the query, `access_token=`, or the header, `Authorization: Bearer`."""
-    found = _IN_QUERY.search(request.rel_url.raw_query_string)
+    # As EdgeBoard's clients write it, a `?` may stand where `&` belongs.
+    query = re.sub("%3[Ff]", "?", request.rel_url.raw_query_string)
+    found = _IN_QUERY.search(query)
     if found is not None:
         return unquote(found[1])
     kind, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -24,15 +24,13 @@ class Quota:
         """Takes over what a daemon before this one has counted."""
         self._usage = {**usage, **self._usage}
 
-    def take_changed(self) -> Dict[str, Usage]:
-        """What has changed since the last call."""
-        changed = {api_key: self._usage[api_key] for api_key in self._changed}
-        self._changed.clear()
-        return changed
+    def unsaved(self) -> Dict[str, Usage]:
+        """What has changed since it was `saved`."""
+        return {api_key: self._usage[api_key] for api_key in self._changed}
 
-    def put_back(self, changed: Dict[str, Usage]) -> None:
-        """What could not be kept is still to be kept."""
-        self._changed.update(changed)
+    def saved(self, usage: Dict[str, Usage]) -> None:
+        """A key that has asked again meanwhile stays to be saved."""
+        self._changed -= {key for key, counts in usage.items() if self._usage[key] == counts}
 
     def admit(self, key: Key) -> None:
         """One request more. Raises SecondLimit, DailyLimit or TotalLimit."""
