@@ -139,8 +139,10 @@ class KeyStore:
     def signing_secret(self) -> bytes:
         """What tokens are signed with, 32 random bytes."""
         with self._errors():
-            (secret,) = self._db.execute("SELECT secret FROM signing").fetchone()
-            return bytes(secret)
+            row = self._db.execute("SELECT secret FROM signing").fetchone()
+            if row is None:
+                raise sqlite3.DatabaseError("what tokens are signed with is missing")
+            return bytes(row[0])
 
     def keys(self) -> List[Key]:
         """Revoked ones too: their tokens are told apart from tokens of nobody."""
@@ -161,7 +163,10 @@ class KeyStore:
             )
 
     def create(self, name: str, rules: Rules) -> NewKey:
-        """Raises ConfigError when a key in use has the name."""
+        """Raises ConfigError when a key in use has the name, or a name cannot be printed."""
+        for word in (name, *(rules.models or ())):
+            if not word.strip() or not word.isprintable():
+                raise ConfigError(f"{word!r} is not a name: it must be text that can be printed")
         new = NewKey(_random(_API_KEY_LENGTH), _random(_SECRET_LENGTH))
         salt = secrets.token_bytes(16)
         values = (
@@ -226,7 +231,7 @@ class KeyStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError, msgspec.DecodeError) as error:
             raise ConfigError(f"the keys in {self.file}: {error}") from None
 
 
