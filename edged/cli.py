@@ -119,7 +119,7 @@ def _who_may(daemon: app.Daemon) -> str:
     if daemon.wants_token:
         return "Every route but health wants a token (edged keys create)."
     return (
-        "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes. "
+        "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes and the list of models. "
         "The others want a token (edged keys create)."
     )
 

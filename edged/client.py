@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from edged.daemon.dialects.edgeboard import BINARY
-from edged.errors import EdgedError
+from edged.errors import EdgedError, InvalidArgument
 from edged.results import Result
 
 
@@ -32,6 +32,8 @@ async def predict(
     query = {"mid": str(mid), "show": str(int(show))}
     headers = {"Accept": "application/msgpack", "Content-Type": "application/octet-stream"}
     if token is not None:
+        if not (token.isascii() and token.isprintable()):
+            raise InvalidArgument("the token is not one: it has characters that no header takes")
         headers["Authorization"] = f"Bearer {token}"
     try:
         async with aiohttp.ClientSession() as session, session.post(

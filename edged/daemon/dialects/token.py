@@ -62,7 +62,7 @@ class TokenService:
             return _refusal(request, 401, "invalid_client", "unknown client id")
         if token is None:
             return _refusal(request, 401, "invalid_client", "Client authentication failed")
-        return respond(request, Token(token))
+        return respond(request, Token(token), headers={"Cache-Control": "no-store"})
 
     async def _fields(self, request: web.Request) -> Dict[str, str]:
         """From the query or from a form, or from both."""

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Optional
 from urllib.parse import urlencode
 
 import jwt
 
 from edged.keys import KeyStore, NewKey, Rules
-from tests.support import ROOT, Answer, RunningDaemon
+from tests.support import ROOT, Answer, RunningDaemon, wait_for
 
 TOKEN = "/oauth/2.0/token"
 MODELS = "/api/models"
@@ -56,13 +56,18 @@ def credentials(key: NewKey, **other: str) -> str:
 
 
 def token_of(daemon: RunningDaemon, key: NewKey) -> str:
-    answer = daemon.request("GET", f"{TOKEN}?{credentials(key)}")
-    assert answer.status == 200, answer
-    token: str = answer.json["access_token"]
+    """As soon as the daemon has noticed the key."""
+
+    def given() -> str:
+        answer = daemon.request("GET", f"{TOKEN}?{credentials(key)}")
+        token: str = answer.json.get("access_token", "")
+        return token
+
+    token: str = wait_for(given)
     return token
 
 
-def signed(state: Path, secret: Optional[bytes] = None, **claims: object) -> str:
+def signed(state: Path, claims: Dict[str, Any], secret: Optional[bytes] = None) -> str:
     """A token as the daemon would sign it, unless another `secret` is given."""
     with closing(KeyStore(state)) as store:
         key = secret or store.signing_secret()
@@ -73,9 +78,9 @@ def bearer(token: str) -> Dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def ask(daemon: RunningDaemon, token: Union[str, bytes], path: str = MODELS) -> Answer:
-    """GET with the token in the header."""
-    return daemon.request("GET", path, headers=bearer(token))  # type: ignore[arg-type]
+def ask(daemon: RunningDaemon, token: str) -> Answer:
+    """With the token in the header."""
+    return daemon.request("GET", MODELS, headers=bearer(token))
 
 
 def code_of(answer: Answer) -> int:
