@@ -81,7 +81,8 @@ def _allow_origins(app: web.Application, origins: List[str]) -> None:
     if not origins:
         return
     rights = {"allow_headers": "*", "max_age": _PREFLIGHT_SECONDS}
-    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, rights))
+    # Not its `setup`: for CPython 3.8 there is 0.7 only, whose `setup` makes aiohttp warn.
+    cors = aiohttp_cors.CorsConfig(app, defaults=dict.fromkeys(origins, rights))
     for route in list(app.router.routes()):
         cors.add(route)
 
