@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Dict, List, Tuple
 
 import pytest
 
+from edged.config import Settings
+from edged.daemon.app import make_app
+from edged.daemon.auth import Gate
+from edged.daemon.service import Service
+from edged.daemon.traffic import Traffic
 from tests.daemon.access.conftest import Guarded, Serve
 from tests.daemon.access.keyring import (
     MODELS,
@@ -38,7 +44,8 @@ DIGITS, CAMERA_CHECK = 1, 2
 IMAGE = (DEMO_MODELS / "digits" / "sample.jpg").read_bytes()
 
 OPEN = ["/healthz", "/readyz"]
-EDGEBOARD = [BASE64, f"{BASE64}/mid=1", BINARY, MULTIPART, V1_BASE64, V1_BINARY, V1_MULTIPART]
+EDGEBOARD = [BASE64, f"{BASE64}/mid=1", BINARY, f"{BINARY}/mid=1", MULTIPART]
+EDGEBOARD += [V1_BASE64, V1_BINARY, V1_MULTIPART]
 LOCAL = ["/digits/ImageClassification", "/digits/ObjectDetection", "/digits/ImageSegmentation"]
 CLOUD = [
     f"/rpc/2.0/{server}/v1/{task}/digits"
@@ -49,6 +56,16 @@ CLOUD += [
     f"/rest/2.0/ocr/v1/{name}"
     for name in ("accurate_basic", "general_basic", "accurate", "general")
 ]
+
+
+def test_these_are_all_the_routes_that_there_are() -> None:
+    """A new route belongs into one of the lists above."""
+    settings = Settings()
+    gate = Gate(Path("nowhere"), wants_token=True)
+    app = make_app(Service([], settings), settings, Traffic(0), gate)
+    declared = {resource.canonical for resource in app.router.resources()}
+    filled = {path.format(name="digits", tail="mid=1") for path in declared}
+    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, MODELS, TOKEN}
 
 
 def refusals(daemon: RunningDaemon, paths: List[str]) -> Dict[str, Tuple[int, int]]:
