@@ -210,9 +210,9 @@ def test_tokens_that_were_not_given(guarded: Guarded, forged: Forged) -> None:
 
 
 def test_nothing_at_all_and_another_kind_of_authorization(guarded: Guarded) -> None:
-    for headers in ({}, {"Authorization": guarded.token}, {"Authorization": "Basic QTpC"}):
-        answer = guarded.daemon.request("GET", MODELS, headers=headers)
-        assert (answer.status, code_of(answer)) == (401, 100)
+    for said in ("", guarded.token, f"Basic {guarded.token}", f"Bearer{guarded.token}"):
+        answer = guarded.daemon.request("GET", MODELS, headers={"Authorization": said})
+        assert (answer.status, code_of(answer)) == (401, 100), said
     headers = {"Authorization": f"bearer  {guarded.token}"}  # RFC 9110, 11.1: any case
     assert code_of(guarded.daemon.request("GET", MODELS, headers=headers)) == 0
 
