@@ -146,6 +146,19 @@ def test_a_change_to_the_keys_takes_back_no_count(serve: Serve, own_state: Path)
     assert code_of(ask(daemon, token)) == TOTAL
 
 
+def test_what_is_written_is_not_written_again(serve: Serve, own_state: Path) -> None:
+    """A daemon that nobody asks spares the board's flash."""
+    key = make_key(own_state)
+    daemon = serve(auth="required")
+    assert codes(daemon, token_of(daemon, key), 2) == [0, 0]
+    wait_for(lambda: used(own_state, key).total == 2)
+    with closing(KeyStore(own_state)) as store:
+        store.save_usage({key.api_key: Usage("", 0, 77)})
+    for name in ("one", "two"):  # it has looked, and had the occasion to write
+        token_of(daemon, make_key(own_state, name))
+    assert used(own_state, key).total == 77
+
+
 def test_a_full_disk(serve: Serve, own_state: Path) -> None:
     """The daemon goes on, says so once, counts in memory, and keeps it when there is room."""
     key = make_key(own_state, total=4)
