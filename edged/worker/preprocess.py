@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edged.errors import EngineError
 from edged.registry.spec import (
     CenterCrop,
     ModelSpec,
@@ -21,6 +20,7 @@ from edged.registry.spec import (
 from edged.wire import TensorInfo
 from edged.worker.decode import Picture
 from edged.worker.engines import Array
+from edged.worker.engines.inputs import picture_input
 from edged.worker.geometry import offset, place, resized
 
 _INTERP = {
@@ -31,9 +31,6 @@ _INTERP = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 
-# The inputs of PaddleDetection's exports beside the picture, by name.
-_SIZES = ("scale_factor", "im_shape", "im_size")
-
 _Pixels = npt.NDArray[Any]
 """BGR, (H, W, 3), uint8, or float32 after ToFloat."""
 
@@ -42,11 +39,7 @@ class Preprocess:
     """Made once for a model; a call turns one picture into its named inputs."""
 
     def __init__(self, spec: ModelSpec, inputs: Sequence[TensorInfo]) -> None:
-        names = [tensor.name for tensor in inputs]
-        images = [name for name in names if name not in _SIZES]
-        if len(images) != 1:
-            raise EngineError(f"of the inputs {names} it is not clear which is the picture")
-        self._image = images[0]
+        self._image = picture_input([tensor.name for tensor in inputs])
         self._dtypes = {tensor.name: tensor.dtype for tensor in inputs}
         normalize = [step for step in spec.preprocess if isinstance(step, Normalize)]
         self._geometry = [step for step in spec.preprocess if not isinstance(step, Normalize)]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edged.errors import BadImage, EngineError, ImageTooLarge
+from edged.errors import BadImage, ImageTooLarge
 from edged.registry.spec import (
     AnyStep,
     CenterCrop,
@@ -197,9 +197,3 @@ def test_what_paddledetection_asks_for_beside_the_picture() -> None:
     assert feeds["im_shape"].tolist() == [[160.0, 320.0]]
     assert feeds["scale_factor"] == pytest.approx(np.array([[160 / 480, 320 / 640]]))
     assert {feed.dtype for feed in feeds.values()} == {np.dtype(np.float32)}
-
-
-@pytest.mark.parametrize("inputs", [(), ("scale_factor",), ("image", "another")])
-def test_inputs_that_leave_it_open_which_is_the_picture(inputs: Sequence[str]) -> None:
-    with pytest.raises(EngineError, match="not clear"):
-        make(inputs=inputs)

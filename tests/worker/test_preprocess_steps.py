@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edged.errors import BadImage, EngineError, ImageTooLarge
+from edged.errors import BadImage, ImageTooLarge
 from edged.registry.formats.description import input_size
 from edged.registry.spec import (
     AnyStep,
@@ -266,11 +266,6 @@ def test_what_else_the_network_is_told() -> None:
     assert feeds["scale_factor"].tolist() == [[np.float32(160 / 480), 0.5]]
     assert feeds["im_shape"].tolist() == [[160, 320]]
     assert [feeds[info.name].dtype.name for info in infos] == ["int32", "float32", "int64"]
-
-
-def test_inputs_that_cannot_be_told_apart() -> None:
-    with pytest.raises(EngineError, match="which is the picture"):
-        run([Resize(8, 8)], noise(8, 8), TensorInfo("other", (1, 3, 8, 8), "float32"))
 
 
 STEPS: Dict[str, Sequence[AnyStep]] = {

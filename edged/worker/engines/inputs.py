@@ -13,22 +13,26 @@ from edged.worker.engines import Array, Engine, Network
 
 Shapes = Dict[str, Tuple[int, ...]]
 
+SIZES = ("scale_factor", "im_shape", "im_size")
+"""What PaddleDetection's exports are told beside the picture: (1, 2), y before x."""
 
-def input_shapes(names: Sequence[str], network: Network) -> Shapes:
-    """The shape each input gets: three have their names, the other one is the picture.
 
-    Raises EngineError when it is not clear which that is.
-    """
-    width, height = network.input_size
-    known: Shapes = {"scale_factor": (1, 2), "im_shape": (1, 2), "im_size": (1, 2)}
-    pictures = [name for name in names if name not in known]
+def picture_input(names: Sequence[str]) -> str:
+    """The one input that is not of `SIZES`. Raises EngineError when it is not clear which."""
+    pictures = [name for name in names if name not in SIZES]
     if len(pictures) != 1:
         raise EngineError(
             f"of the network's inputs {', '.join(names)} one is to be the picture, besides"
-            f" scale_factor, im_shape and im_size: not {' and '.join(pictures) or 'none'}"
+            f" {', '.join(SIZES[:-1])} and {SIZES[-1]}: not {' and '.join(pictures) or 'none'}"
         )
-    known[pictures[0]] = (1, 3, height, width)
-    return {name: known[name] for name in names}
+    return pictures[0]
+
+
+def input_shapes(names: Sequence[str], network: Network) -> Shapes:
+    """The shape each input gets, of one picture. Raises EngineError as `picture_input`."""
+    width, height = network.input_size
+    picture = picture_input(names)
+    return {name: (1, 3, height, width) if name == picture else (1, 2) for name in names}
 
 
 def check_declared(declared: Mapping[str, Tuple[int, ...]], network: Network) -> None:
@@ -36,9 +40,10 @@ def check_declared(declared: Mapping[str, Tuple[int, ...]], network: Network) ->
 
     Only the batch and the channels of a `resizable` picture have to.
     """
+    picture = picture_input(list(declared))
     for name, shape in input_shapes(list(declared), network).items():
         made = declared[name]
-        binding = made[:2] if network.resizable and len(shape) == 4 else made
+        binding = made[:2] if network.resizable and name == picture else made
         fits = len(shape) == len(made) and all(
             size in (-1, given) for size, given in zip(binding, shape)
         )
@@ -100,11 +105,10 @@ def try_out(engine: Engine) -> None:
 
 def _trial(inputs: Sequence[TensorInfo], noise: bool) -> Dict[str, Array]:
     feeds: Dict[str, Array] = {info.name: np.ones(info.shape, info.dtype) for info in inputs}
-    (image,) = (info for info in inputs if len(info.shape) == 4)
-    feeds[image.name] = np.zeros(image.shape, image.dtype)
-    if noise:
-        values = np.random.default_rng(0).standard_normal(image.shape)
-        feeds[image.name] = values.astype(image.dtype)
-    for name in feeds.keys() & {"im_shape", "im_size"}:
-        feeds[name][...] = image.shape[2:]
+    picture = picture_input(list(feeds))
+    shape = feeds[picture].shape
+    values = np.random.default_rng(0).standard_normal(shape) if noise else np.zeros(shape)
+    feeds[picture] = values.astype(feeds[picture].dtype)
+    for name in feeds.keys() - {picture, "scale_factor"}:
+        feeds[name][...] = shape[2:]
     return feeds
