@@ -22,20 +22,27 @@ class Network(NamedTuple):
     Paddle Lite does not survive a second one. `resizable` says that a size which the
     program declares is only that of the export, and does not bind; `trial`
     is whether loading ends with a run on a blank picture, which files that have run at
-    another size can do without.
+    another size can do without. `batch` is how many pictures a run may have at most, of
+    a program whose only input they are.
     """
 
     files: ModelFiles
     input_size: Tuple[int, int]
     resizable: bool = False
     trial: bool = True
+    batch: int = 1
 
 
 class Engine(Protocol):
     """A loaded network. It is created and run on one thread."""
 
     @property
-    def inputs(self) -> Sequence[TensorInfo]: ...
+    def inputs(self) -> Sequence[TensorInfo]:
+        """Their shapes are those of one picture."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures that a run takes at most: 1 where more of them gain nothing."""
 
     def run(self, feeds: Dict[str, Array]) -> List[Array]:
         """Named inputs to outputs in the network's order; the arrays are the caller's own.

@@ -54,8 +54,11 @@ def check_declared(declared: Mapping[str, Tuple[int, ...]], network: Network) ->
             )
 
 
-def check_feeds(inputs: Sequence[TensorInfo], feeds: Mapping[str, object]) -> None:
-    """Raises EngineError unless `feeds` has exactly the inputs, each of its shape and dtype."""
+def check_feeds(inputs: Sequence[TensorInfo], feeds: Mapping[str, object], batch: int = 1) -> None:
+    """Raises EngineError unless `feeds` has exactly the inputs, each of its shape and dtype.
+
+    Of a network whose only input is the picture there may be up to `batch` at a time.
+    """
     wanted = {info.name for info in inputs}
     if wanted != set(feeds):
         raise EngineError(f"the network takes {sorted(wanted)}, not {sorted(feeds)}")
@@ -65,7 +68,7 @@ def check_feeds(inputs: Sequence[TensorInfo], feeds: Mapping[str, object]) -> No
         if not isinstance(array, np.ndarray) or array.dtype != info.dtype:
             got = getattr(array, "dtype", type(array).__name__)
             raise EngineError(f"input {info.name} takes {info.dtype}, not {got}")
-        if array.shape != info.shape:
+        if array.shape[1:] != info.shape[1:] or not 1 <= len(array) <= batch:
             raise EngineError(
                 f"input {info.name} takes the shape {list(info.shape)}, not {list(array.shape)}"
             )

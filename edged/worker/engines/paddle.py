@@ -52,10 +52,11 @@ def load(network: Network, options: EngineOptions) -> Paddle:
 
 
 class Paddle:
-    """One predictor, for inputs of one shape each."""
+    """One predictor, for inputs of one shape each, or up to `batch` of it."""
 
     def __init__(self, predictor: Any, network: Network) -> None:
         self._predictor = predictor
+        self._batch = network.batch
         self._check_thread = OwnThread()
         names: List[str] = predictor.get_input_names()
         shapes = input_shapes(names, network)
@@ -69,10 +70,16 @@ class Paddle:
     def inputs(self) -> Sequence[TensorInfo]:
         return self._inputs
 
+    @property
+    def batch(self) -> int:
+        return self._batch
+
     def run(self, feeds: Mapping[str, Array]) -> List[Array]:
-        """As `Engine.run` says. An input's shape and dtype are exactly as in `inputs`."""
+        """As `Engine.run` says. An input's dtype is exactly as in `inputs`, its shape too but
+        for the number of pictures.
+        """
         self._check_thread()
-        check_feeds(self._inputs, feeds)
+        check_feeds(self._inputs, feeds, self._batch)
         for name, handle in self._handles.items():
             handle.copy_from_cpu(feeds[name])
         _enforced(self._predictor.run)

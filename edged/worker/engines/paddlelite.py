@@ -74,6 +74,13 @@ class PaddleLite:
     def inputs(self) -> Sequence[TensorInfo]:
         return self._inputs
 
+    @property
+    def batch(self) -> int:
+        """Two to eight lines of text in a run saved 3 to 9 % of the time, at twice to seven
+        times the memory (x86-64).
+        """
+        return 1
+
     def run(self, feeds: Mapping[str, Array]) -> List[Array]:
         """As `Engine.run` says. An input's shape and dtype are exactly as in `inputs`."""
         self._check_thread()

@@ -13,7 +13,7 @@ from edged.worker.decode import Picture
 from edged.worker.ocr.db import Quad
 
 Blob = NDArray[np.float32]
-"""NCHW, one picture."""
+"""NCHW; one picture where nothing else is said."""
 Size = Tuple[int, int]
 """(width, height) in pixels."""
 
@@ -58,9 +58,7 @@ def cut_out(picture: Picture, quad: Quad) -> Tuple[Picture, bool]:
     Its sides are as long as the quad's. A line that is tall comes out turned by 90
     degrees counter-clockwise.
     """
-    upper_left, upper_right, lower_right, lower_left = quad
-    width = _side(max(_length(upper_left, upper_right), _length(lower_left, lower_right)))
-    height = _side(max(_length(upper_left, lower_left), _length(upper_right, lower_right)))
+    width, height = _size(quad)
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     transform = cv2.getPerspectiveTransform(quad, target)
     line = cv2.warpPerspective(
@@ -74,6 +72,19 @@ def cut_out(picture: Picture, quad: Quad) -> Tuple[Picture, bool]:
         return line.astype(np.uint8, copy=False), True
     turned = cv2.rotate(line, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return turned.astype(np.uint8, copy=False), False
+
+
+def elongation(quad: Quad) -> float:
+    """The longer side of what is cut out, by the shorter one."""
+    width, height = _size(quad)
+    return max(width / height, height / width)
+
+
+def _size(quad: Quad) -> Size:
+    upper_left, upper_right, lower_right, lower_left = quad
+    width = max(_length(upper_left, upper_right), _length(lower_left, lower_right))
+    height = max(_length(upper_left, lower_left), _length(upper_right, lower_right))
+    return _side(width), _side(height)
 
 
 def _length(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

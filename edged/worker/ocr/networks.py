@@ -36,7 +36,7 @@ measured.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
 
 import cv2
 import numpy as np
@@ -59,18 +59,22 @@ _CANVASES: Tuple[Size, ...] = (
     *((640, 352), (352, 640), (640, 480), (480, 640), (640, 640)),
 )
 _GRID = 32  # pixels: what the detector's strides divide
-_LINE_WIDTHS = (320, 640, 1280)
+_LINE_WIDTHS = (320, 448, 640, 1280)
 _LINE_HEIGHT = 48  # PP-OCRv3 and later
 _ANGLE_SIZE = (192, 48)
 _SURELY_TURNED = 0.9
+_MOST_COLUMNS = 640  # pixels across, of all lines in one run together; a longer one is alone
 _SHORTEST_SIDE = 3.0  # pixels of the picture
+
+
+_Thing = TypeVar("_Thing")
 
 
 class Detector:
     """Finds the lines of text in a picture of any size."""
 
     def __init__(self, files: ModelFiles, rules: BoxRules, load: Load) -> None:
-        width, height = _declared_size(files)
+        _, height, width = _declared(files)
         self._canvases = _CANVASES if not width or not height else ((width, height),)
         self._files, self._rules, self._load = files, rules, load
         self._canvas = self._canvases[0]
@@ -134,23 +138,31 @@ class Angle:
     """Tells lines that are upside down. Its program declares a size that it is not fed."""
 
     def __init__(self, files: ModelFiles, load: Load) -> None:
-        self._engine = load(Network(files, _ANGLE_SIZE, resizable=True, trial=False))
+        pictures, *_ = _declared(files)
+        batch = _batch(pictures, _ANGLE_SIZE[0])
+        network = Network(files, _ANGLE_SIZE, resizable=True, trial=False, batch=batch)
+        self._engine = load(network)
         _check_shape("angle", _blank_run(self._engine), (1, 2))
 
-    def is_turned(self, line: Picture, clock: Clock) -> bool:
-        blob = line_blob(line, _ANGLE_SIZE)
-        clock.lap("preprocess")
-        (output, *_) = _run(self._engine, blob)
-        clock.lap("run")
-        return bool(output[0, 1] > _SURELY_TURNED)
+    def turned(self, lines: Sequence[Picture], clock: Clock) -> List[bool]:
+        """Of each line, whether it is."""
+        turned: List[bool] = []
+        for some in _parts(lines, self._engine.batch):
+            blob = np.concatenate([line_blob(line, _ANGLE_SIZE) for line in some])
+            clock.lap("preprocess")
+            (output, *_) = _run(self._engine, blob)
+            clock.lap("run")
+            _check_shape("angle", output, (len(some), 2))
+            turned += (np.asarray(output[:, 1], np.float32) > _SURELY_TURNED).tolist()
+        return turned
 
 
 class Recognition:
-    """Reads a line."""
+    """Reads lines."""
 
     def __init__(self, reading: Reading, load: Load) -> None:
         """Raises ModelFolderError for a dictionary that is not this network's."""
-        width, height = _declared_size(reading.recognition)
+        self._pictures, height, width = _declared(reading.recognition)
         self._height = reading.line_height or height or _LINE_HEIGHT
         self._widths = (width,) if width else _LINE_WIDTHS
         self._files, self._load = reading.recognition, load
@@ -166,24 +178,40 @@ class Recognition:
                 f" network answers {output.shape[2]}"
             )
 
-    def read(self, line: Picture, clock: Clock) -> ctc.Text:
-        """Raises BadOutput."""
-        wanted = width_at(line, self._height)
-        width = next((one for one in self._widths if one >= wanted), self._widths[-1])
-        blob = line_blob(line, (width, self._height))
+    def read(self, lines: Sequence[Picture], clock: Clock) -> List[ctc.Text]:
+        """In the order of `lines`. Raises BadOutput."""
+        widths = [self._width_for(line) for line in lines]
+        texts: Dict[int, ctc.Text] = {}
+        for width in sorted(set(widths)):
+            alike = [index for index, one in enumerate(widths) if one == width]
+            for some in _parts(alike, self._on(width).batch):
+                texts.update(zip(some, self._read([lines[index] for index in some], width, clock)))
+        return [texts[index] for index in range(len(lines))]
+
+    def _read(self, lines: Sequence[Picture], width: int, clock: Clock) -> List[ctc.Text]:
+        blob = np.concatenate([line_blob(line, (width, self._height)) for line in lines])
         clock.lap("preprocess")
         (output, *_) = _run(self._on(width), blob)
         clock.lap("run")
-        steps = np.asarray(output[0], np.float32)
-        # What comes later is of the padding; a letter may come a step after its end.
-        seen = -(-min(wanted, width) * len(steps) // width) + 1
-        text = ctc.decode(steps[:seen], self._letters)
+        if output.ndim != 3 or len(output) != len(lines):
+            raise BadOutput(f"recognition answers {list(output.shape)} for {len(lines)} lines")
+        texts = []
+        for line, steps in zip(lines, np.asarray(output, np.float32)):
+            # What comes later is of the padding; a letter may come a step after its end.
+            filled = min(width_at(line, self._height), width)
+            seen = -(-filled * len(steps) // width) + 1
+            texts.append(ctc.decode(steps[:seen], self._letters))
         clock.lap("postprocess")
-        return text
+        return texts
+
+    def _width_for(self, line: Picture) -> int:
+        wanted = width_at(line, self._height)
+        return next((one for one in self._widths if one >= wanted), self._widths[-1])
 
     def _on(self, width: int) -> Engine:
         if width not in self._engines:
-            network = Network(self._files, (width, self._height), trial=False)
+            size, batch = (width, self._height), _batch(self._pictures, width)
+            network = Network(self._files, size, trial=False, batch=batch)
             self._engines[width] = self._load(network)
         return self._engines[width]
 
@@ -193,11 +221,24 @@ def turn(line: Picture) -> Picture:
     return cv2.rotate(line, cv2.ROTATE_180).astype(np.uint8, copy=False)
 
 
-def _declared_size(files: ModelFiles) -> Tuple[int, int]:
-    """(width, height) that the program fixes, 0 for what is free or not to be known."""
+def _parts(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+def _batch(pictures: int, width: int) -> int:
+    """Lines of this width in a run: one, where it is not known that the program takes more."""
+    return max(_MOST_COLUMNS // width, 1) if pictures < 0 else 1
+
+
+def _declared(files: ModelFiles) -> Tuple[int, int, int]:
+    """(pictures, height, width): below 0 what is free, 0 what is not to be known."""
     if files.kind == "nb" or Path(files.model).suffix == ".json":
-        return 0, 0
-    return program.picture_size(program.of(files).inputs)
+        return 0, 0, 0
+    shapes = list(program.of(files).inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return 0, 0, 0
+    pictures, _, height, width = shapes[0]
+    return pictures, max(height, 0), max(width, 0)
 
 
 def _run(engine: Engine, blob: Blob) -> List[Array]:

@@ -10,10 +10,14 @@ from edged.wire import PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
-from edged.worker.ocr.crop import cut_out
+from edged.worker.ocr.crop import cut_out, elongation
 from edged.worker.ocr.db import TextBox
 from edged.worker.ocr.networks import Angle, Detector, Recognition, turn
 from edged.worker.ocr.order import reading_order
+
+# Lines that are cut out before the first of them is read: whole batches of most widths.
+# All at once, those of a large photograph would take its memory again.
+_AT_ONCE = 12
 
 
 class _Line(NamedTuple):
@@ -47,7 +51,10 @@ class Ocr:
         """Neither `top` nor `threshold` binds: every line that is read is an answer."""
         height, width = picture.shape[:2]
         boxes = self._detector.find(picture, clock)
-        lines = [line for box in boxes for line in [self._read(picture, box, clock)] if line]
+        boxes.sort(key=lambda box: elongation(box.quad))  # lines of one width fill a batch
+        lines: List[_Line] = []
+        for start in range(0, len(boxes), _AT_ONCE):
+            lines += self._read(picture, boxes[start : start + _AT_ONCE], clock)
         turned = [line.angle == 180 for line in lines]
         upside_down = 2 * sum(turned) > len(turned)
         order = reading_order([line.box.quad for line in lines], upside_down)
@@ -55,17 +62,21 @@ class Ocr:
         clock.lap("postprocess")
         return results
 
-    def _read(self, picture: Picture, box: TextBox, clock: Clock) -> Optional[_Line]:
-        """None where nothing can be read."""
-        line, upright = cut_out(picture, box.quad)
-        angle = 0 if upright else 90
-        if self._angle is not None and self._angle.is_turned(line, clock):
-            line, angle = turn(line), angle + 180
-        text, score = self._recognition.read(line, clock)
-        text = text.strip()
-        if not text or score < self._threshold:
-            return None
-        return _Line(box, text, score, angle)
+    def _read(self, picture: Picture, boxes: Sequence[TextBox], clock: Clock) -> List[_Line]:
+        """Those in which something can be read."""
+        cut = [cut_out(picture, box.quad) for box in boxes]
+        lines, angles = [line for line, _ in cut], [0 if upright else 90 for _, upright in cut]
+        if self._angle is not None:
+            for index, turned in enumerate(self._angle.turned(lines, clock)):
+                if turned:
+                    lines[index], angles[index] = turn(lines[index]), angles[index] + 180
+        read = (
+            _Line(box, text.strip(), score, angle)
+            for box, (text, score), angle in zip(
+                boxes, self._recognition.read(lines, clock), angles
+            )
+        )
+        return [line for line in read if line.text and line.score >= self._threshold]
 
 
 def _result(line: _Line, width: int, height: int) -> Result:

@@ -11,7 +11,7 @@ import pytest
 
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
-from edged.worker.engines import paddle
+from edged.worker.engines import Network, paddle
 from tests.worker.engines.conftest import (
     Copier,
     combined,
@@ -62,6 +62,21 @@ def test_wrong_inputs_are_named(engine: paddle.Paddle, feeds: dict[str, object],
     with pytest.raises(EngineError, match=said):
         engine.run(feeds)  # type: ignore[arg-type]
     engine.run({"image": picture()})
+
+
+def test_lines_in_one_run_are_read_as_each_alone(exported: Path, tmp_path: Path) -> None:
+    folder = exported / "ppocr_rec_ch_v2"
+    model, params = folder / "inference.pdmodel", folder / "inference.pdiparams"
+    files = ModelFiles(kind="combined", model=str(model), params=str(params))
+    engine = paddle.load(Network(files, (320, 32), batch=3), options(tmp_path))
+    assert engine.batch == 3
+    lines = np.random.default_rng(0).standard_normal((3, 3, 32, 320)).astype(np.float32)
+    alone: List[Any] = [engine.run({"x": line[np.newaxis]})[0] for line in lines]
+    together: Any = engine.run({"x": lines})[0]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
+    for count in (0, 4):
+        with pytest.raises(EngineError, match=rf"not \[{count}, 3, 32, 320\]"):
+            engine.run({"x": np.zeros((count, 3, 32, 320), np.float32)})
 
 
 def test_infinite_outputs_are_an_error(engine: paddle.Paddle) -> None:

@@ -23,11 +23,12 @@ Answer = Callable[[Tuple[int, int], int], Array]
 
 
 class FakeEngine:
-    """Answers by its size and the number of the run."""
+    """Answers by its size and the number of the picture; `runs` has how many each run had."""
 
     def __init__(self, network: Network, answer: Answer) -> None:
-        self.size = network.input_size
-        self._answer, self._runs = answer, 0
+        self.size, self.batch = network.input_size, network.batch
+        self.runs: List[int] = []
+        self._answer = answer
 
     @property
     def inputs(self) -> Sequence[TensorInfo]:
@@ -35,24 +36,32 @@ class FakeEngine:
         return [TensorInfo("x", (1, 3, height, width), "float32")]
 
     def run(self, feeds: Dict[str, Array]) -> List[Array]:
-        assert feeds["x"].shape == self.inputs[0].shape
-        self._runs += 1
-        return [self._answer(self.size, self._runs)]
+        count = len(feeds["x"])
+        assert feeds["x"].shape[1:] == self.inputs[0].shape[1:]
+        assert 1 <= count <= self.batch
+        self.runs.append(count)
+        first = sum(self.runs) - count
+        answers = [self._answer(self.size, first + number) for number in range(count)]
+        return [np.concatenate(answers)]
 
 
 class Loader:
-    """`sizes` are those loaded; `alive` says how many engines have not been let go of."""
+    """`sizes` are those loaded, `runs` has by width how many pictures each run had;
+    `most_alive` is how many engines there were at a time.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._engines: weakref.WeakSet[FakeEngine] = weakref.WeakSet()
         self.sizes: List[Tuple[int, int]] = []
+        self.runs: Dict[int, List[int]] = {}
         self.most_alive = 0
 
     def __call__(self, network: Network) -> FakeEngine:
         engine = FakeEngine(network, self._answer)
         self._engines.add(engine)
         self.sizes.append(network.input_size)
+        self.runs[network.input_size[0]] = engine.runs
         gc.collect()
         self.most_alive = max(self.most_alive, len(self._engines))
         return engine
@@ -149,15 +158,60 @@ def test_a_line_gets_the_smallest_width_that_holds_it_and_each_is_loaded_once() 
     load = Loader(steps)
     recognition = Recognition(reading(), load)
     for width in (100, 320, 321, 700, 9000, 100, 640):
-        recognition.read(page(width, 32), Clock())
-    assert load.sizes == [(320, 32), (640, 32), (1280, 32)]
+        recognition.read([page(width, 32)], Clock())
+    assert load.sizes == [(320, 32), (448, 32), (1280, 32), (640, 32)]
 
 
 @pytest.mark.parametrize(("width", "letters"), [(4, 1), (80, 11), (320, 40)])
 def test_the_padding_is_not_read(width: int, letters: int) -> None:
     """A step is 4 pixels, and every second one says `a`; one step after the end counts."""
-    text = Recognition(reading(), Loader(steps)).read(page(width, 32), Clock())
+    (text,) = Recognition(reading(), Loader(steps)).read([page(width, 32)], Clock())
     assert text.text == "a" * letters
+
+
+def free(tmp_path: Path, *shape: int) -> ModelFiles:
+    """A program that takes as many pictures as it is given, unless `shape` says otherwise."""
+    inputs = [Tensor("x", shape or (-1, 3, 32, -1))]
+    return combined(write_program(tmp_path / "model", [], inputs=inputs))
+
+
+def test_lines_of_one_width_share_runs_and_keep_their_order(tmp_path: Path) -> None:
+    load = Loader(steps)
+    recognition = Recognition(reading(free(tmp_path)), load)
+    widths = [640, 8, 100, 9000, 300, 448, 80, 200, 9000]
+    texts = recognition.read([page(width, 32) for width in widths], Clock())
+    expected = [80, 2, 13, 160, 38, 56, 11, 26, 160]  # one in 8 pixels, one more in the padding
+    assert [len(text.text) for text in texts] == expected
+    assert load.runs[320] == [1, 2, 2, 1]  # the first is that of loading
+    assert [load.runs[width] for width in (448, 640, 1280)] == [[1], [1], [1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, -1), (1, 3, 32, 320)])
+def test_a_network_made_for_one_line_gets_one(tmp_path: Path, shape: Tuple[int, ...]) -> None:
+    load = Loader(steps)
+    recognition = Recognition(reading(free(tmp_path, *shape)), load)
+    assert len(recognition.read([page(100, 32)] * 3, Clock())) == 3
+    assert load.runs[320] == [1, 1, 1, 1]
+
+
+def test_where_the_program_is_not_known_lines_are_alone() -> None:
+    load = Loader(steps)
+    Recognition(reading(NB), load).read([page(100, 32)] * 3, Clock())
+    assert load.runs[320] == [1, 1, 1, 1]
+
+
+def test_no_lines_are_no_run() -> None:
+    load = Loader(steps)
+    assert Recognition(reading(), load).read([], Clock()) == []
+    assert load.runs[320] == [1]
+
+
+def test_an_answer_for_fewer_lines_is_an_error(tmp_path: Path) -> None:
+    """Not so many lines in which nothing was read."""
+    recognition = Recognition(reading(free(tmp_path)), Loader(steps))
+    recognition._engines[320].run = lambda feeds: [steps((320, 32), 0)]  # type: ignore[method-assign]
+    with pytest.raises(BadOutput, match=r"\[1, 80, 4\] for 2 lines"):
+        recognition.read([page(100, 32)] * 2, Clock())
 
 
 @pytest.mark.parametrize(
@@ -213,4 +267,15 @@ def test_only_a_sure_angle_turns_a_line(probability: float, turned: bool) -> Non
         assert size == (192, 48)
         return np.array([[1 - probability, probability]], np.float32)
 
-    assert Angle(NB, Loader(angle)).is_turned(page(100, 30), Clock()) is turned
+    assert Angle(NB, Loader(angle)).turned([page(100, 30)], Clock()) == [turned]
+
+
+def test_each_line_has_its_own_angle(tmp_path: Path) -> None:
+    def every_third(size: Tuple[int, int], run: int) -> Array:
+        return np.array([[0, 1] if run % 3 == 1 else [1, 0]], np.float32)
+
+    load = Loader(every_third)
+    angle = Angle(free(tmp_path, -1, 3, 48, 192), load)
+    turned = angle.turned([page(100, 30)] * 7, Clock())  # the numbers 1 to 7
+    assert turned == [True, False, False, True, False, False, True]
+    assert load.runs[192] == [1, 3, 3, 1]
