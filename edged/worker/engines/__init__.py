@@ -23,7 +23,8 @@ class Network(NamedTuple):
     program declares is only that of the export, and does not bind; `trial`
     is whether loading ends with a run on a blank picture, which files that have run at
     another size can do without. `batch` is how many pictures a run may have at most, of
-    a program whose only input they are.
+    a program whose only input they are. `rows` is whether an output of two dimensions
+    lists things, of which the task drops those that are not finite.
     """
 
     files: ModelFiles
@@ -31,6 +32,7 @@ class Network(NamedTuple):
     resizable: bool = False
     trial: bool = True
     batch: int = 1
+    rows: bool = False
 
 
 class Engine(Protocol):
@@ -48,7 +50,7 @@ class Engine(Protocol):
         """Named inputs to outputs in the network's order; the arrays are the caller's own.
 
         Raises EngineError when `feeds` is not what the network takes (names, rank,
-        shape, dtype) and BadOutput when an output is not finite.
+        shape, dtype) and BadOutput when an output is not finite, see `Network.rows`.
         """
 
 

@@ -74,9 +74,17 @@ def check_feeds(inputs: Sequence[TensorInfo], feeds: Mapping[str, object], batch
             )
 
 
-def check_finite(name: str, output: Array) -> None:
-    """Raises BadOutput when the output has values that no answer may carry."""
-    if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
+def check_finite(name: str, output: Array, network: Network) -> None:
+    """Raises BadOutput when the output has values that are NaN or infinite.
+
+    Where it is a list of rows (`Network.rows`), only when each of them has.
+    """
+    if not np.issubdtype(output.dtype, np.floating):
+        return
+    finite = np.isfinite(output)
+    if network.rows and output.ndim == 2 and finite.all(axis=1).any():
+        return
+    if not finite.all():
         raise BadOutput(f"output {name} has values that are NaN or infinite")
 
 

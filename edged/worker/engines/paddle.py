@@ -56,7 +56,7 @@ class Paddle:
 
     def __init__(self, predictor: Any, network: Network) -> None:
         self._predictor = predictor
-        self._batch = network.batch
+        self._network = network
         self._check_thread = OwnThread()
         names: List[str] = predictor.get_input_names()
         shapes = input_shapes(names, network)
@@ -72,21 +72,21 @@ class Paddle:
 
     @property
     def batch(self) -> int:
-        return self._batch
+        return self._network.batch
 
     def run(self, feeds: Mapping[str, Array]) -> List[Array]:
         """As `Engine.run` says. An input's dtype is exactly as in `inputs`, its shape too but
         for the number of pictures.
         """
         self._check_thread()
-        check_feeds(self._inputs, feeds, self._batch)
+        check_feeds(self._inputs, feeds, self._network.batch)
         for name, handle in self._handles.items():
             handle.copy_from_cpu(feeds[name])
         _enforced(self._predictor.run)
         outputs = []
         for name in self._predictor.get_output_names():
             output: Array = self._predictor.get_output_handle(name).copy_to_cpu()
-            check_finite(name, output)
+            check_finite(name, output, self._network)
             outputs.append(output)
         return outputs
 

@@ -55,6 +55,7 @@ class PaddleLite:
     def __init__(self, predictor: Any, network: Network) -> None:
         self._check_thread = OwnThread()
         self._predictor = predictor
+        self._network = network
         self._outputs: List[str] = predictor.get_output_names()
         if not self._outputs:
             raise EngineError("the network has no outputs")
@@ -93,7 +94,7 @@ class PaddleLite:
     def _output(self, index: int) -> Array:
         # A copy: the tensor's own memory is written over by the next run.
         output = np.array(self._predictor.get_output(index).numpy())
-        check_finite(self._outputs[index], output)
+        check_finite(self._outputs[index], output, self._network)
         return output
 
 

@@ -33,7 +33,7 @@ OpenTask = Callable[[ModelSpec, Load], Task]
 
 TASKS: Dict[str, OpenTask] = {
     "classification": single(classification.results),
-    "detection": single(detection.results),
+    "detection": single(detection.results, rows=True),
     "segmentation": single(segmentation.results),
     "ocr": ocr.Ocr,
 }

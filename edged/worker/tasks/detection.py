@@ -24,8 +24,9 @@ def results(
     """Up to three outputs: [N, 6] of class, score, x1, y1, x2, y2 in pixels of the picture,
     and how many of the rows count. More: PicoDet's maps, before the post-processing.
 
-    A graph that found nothing answers a row of class -1, or a single number. `top` does
-    not bind a detector: every box over the threshold is an answer.
+    A graph that found nothing answers a row of class -1, or a single number. A row that
+    is not finite is dropped; BadOutput when all are, which is not to look like nothing
+    found. `top` does not bind a detector: every box over the threshold is an answer.
     """
     if len(outputs) > 3:
         rows = picodet.rows(outputs, spec)
@@ -36,10 +37,9 @@ def results(
             input_width, input_height = spec.fixed_size
             rows[:, 2:] *= (input_width, input_height, input_width, input_height)
             rows = _to_picture(rows, spec, width, height)
+    rows = _finite(rows)
     first = 1 if spec.boxes.background else 0
-    kept = rows[
-        np.isfinite(rows).all(axis=1) & (rows[:, 0] >= first) & (rows[:, 1] >= spec.threshold)
-    ]
+    kept = rows[(rows[:, 0] >= first) & (rows[:, 1] >= spec.threshold)]
     best_first = kept[(-kept[:, 1]).argsort(kind="stable")]
     return [
         Result(
@@ -61,6 +61,14 @@ def _counted(outputs: Sequence[Array]) -> _Rows:
     if len(outputs) > 1 and outputs[1].size == 1:
         rows = rows[: int(outputs[1].reshape(-1)[0])]
     return rows
+
+
+def _finite(rows: _Rows) -> _Rows:
+    finite = np.isfinite(rows).all(axis=1)
+    if len(rows) and not finite.any():
+        raise BadOutput("every box has values that are NaN or infinite")
+    kept: _Rows = rows[finite]
+    return kept
 
 
 def _to_picture(rows: _Rows, spec: ModelSpec, width: int, height: int) -> _Rows:

@@ -11,7 +11,7 @@ from edged.results import Result
 from edged.wire import PredictOptions, TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
-from edged.worker.engines import Array, Load, Network
+from edged.worker.engines import Array, Engine, Load, Network
 from edged.worker.preprocess import Preprocess
 
 Results = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
@@ -19,11 +19,12 @@ Results = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
 are the picture's, in pixels as a viewer shows it."""
 
 
-def single(results: Results) -> Callable[[ModelSpec, Load], SingleNetwork]:
-    """The task whose network's outputs `results` reads."""
+def single(results: Results, rows: bool = False) -> Callable[[ModelSpec, Load], SingleNetwork]:
+    """The task whose network's outputs `results` reads; `rows` is of `Network`."""
 
     def open_task(spec: ModelSpec, load: Load) -> SingleNetwork:
-        return SingleNetwork(spec, load, results)
+        network = Network(spec.files, spec.fixed_size, rows=rows)
+        return SingleNetwork(spec, load(network), results)
 
     return open_task
 
@@ -31,10 +32,10 @@ def single(results: Results) -> Callable[[ModelSpec, Load], SingleNetwork]:
 class SingleNetwork:
     """As `Task` says."""
 
-    def __init__(self, spec: ModelSpec, load: Load, results: Results) -> None:
+    def __init__(self, spec: ModelSpec, engine: Engine, results: Results) -> None:
         self._spec = spec
-        self._engine = load(Network(spec.files, spec.fixed_size))
-        self._preprocess = Preprocess(spec, self._engine.inputs)
+        self._engine = engine
+        self._preprocess = Preprocess(spec, engine.inputs)
         self._results = results
 
     @property

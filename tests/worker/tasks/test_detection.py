@@ -65,6 +65,14 @@ def test_rows_that_are_no_boxes_are_dropped(row: List[float]) -> None:
     assert [one.score for one in results([rows(row, good)], spec(), 50, 50, 5)] == [0.8]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_rows_of_which_none_is_a_box_are_no_empty_answer(count: int) -> None:
+    """The rows that do not count are finite, so the engine finds nothing amiss."""
+    outputs = [rows([0, NAN, 0, 0, 9, 9], [0, 0.9, 0, 0, INF, 9], [0] * 6), np.array([count])]
+    with pytest.raises(BadOutput, match="every box"):
+        results(outputs, spec(), 50, 50, 5)
+
+
 @pytest.mark.parametrize(
     "nothing", [[[-1.0] * 6], [[-1.0]], [0.0], np.empty((0, 6)), np.empty((0,))]
 )

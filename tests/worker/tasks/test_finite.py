@@ -1,0 +1,84 @@
+"""Outputs that are not finite, from the engine to the results: a failure is never an empty answer.
+
+The networks answer their picture, so that pixels are what is detected: normalising makes
+those over 34 infinite and leaves 0 as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Callable, List, Sequence, Tuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edged.errors import BadOutput
+from edged.registry.spec import ModelSpec, Normalize, Task
+from edged.results import Result
+from edged.worker.clock import Clock
+from edged.worker.engines import first_engine
+from edged.worker.tasks import TASKS
+from tests.worker.engines.conftest import Op, Tensor, combined, options, write_program
+
+FLATTEN = {
+    "paddlelite": Op("flatten", "image", "out", (("axis", 3),)),
+    "paddle": Op("flatten_contiguous_range", "image", "out", (("start_axis", 0), ("stop_axis", 2))),
+}
+OVERFLOW = Normalize(color="BGR", scale=1e37)
+BOX, BROKEN = (0, 9, 0, 0, 9, 9), (0, 9, 0, 0, 255, 9)
+
+Ask = Callable[[Task, Sequence[Tuple[int, ...]]], List[Result]]
+
+
+@pytest.fixture(params=FLATTEN)
+def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
+    """Asks a network that answers the picture's rows of one colour after the other."""
+    engine: str = request.param
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    image = Tensor("image", (1, 3, 4, 6))
+    out = Tensor("out", (12, 6))
+    files = combined(write_program(tmp_path / "model", [FLATTEN[engine]], [image], [out]))
+
+    def ask(kind: Task, rows: Sequence[Tuple[int, ...]]) -> List[Result]:
+        spec = ModelSpec(
+            mid=1,
+            name="model",
+            task=kind,
+            exporter="test",
+            folder=str(tmp_path),
+            files=files,
+            preprocess=(OVERFLOW,),
+            input_size=(6, 4),
+        )
+        engines = options(tmp_path / "cache", engines=(engine,))
+        _, task = first_engine(engines, lambda load: TASKS[kind](spec, load))
+        return task.predict(picture(rows), 5, Clock())
+
+    return ask
+
+
+def picture(rows: Sequence[Tuple[int, ...]]) -> NDArray[np.uint8]:
+    """BGR, of which the uppermost blue, green, red lines are `rows` and the rest is 0."""
+    planes = np.zeros((12, 6), np.uint8)
+    planes[: len(rows)] = rows
+    return np.ascontiguousarray(planes.reshape(3, 4, 6).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("rows", [[BROKEN, BOX], [BOX, BROKEN], [BROKEN, BOX, BROKEN]])
+def test_a_box_that_is_not_finite_is_dropped_and_the_others_stay(
+    ask: Ask, rows: Sequence[Tuple[int, ...]]
+) -> None:
+    assert [result.score for result in ask("detection", rows)] == [1.0]
+
+
+def test_of_a_classifier_everything_must_be_finite(ask: Ask) -> None:
+    with pytest.raises(BadOutput, match="output out has values that are NaN or infinite"):
+        ask("classification", [BROKEN, BOX])
+
+
+def test_where_no_box_is_finite_it_is_an_error(ask: Ask) -> None:
+    with pytest.raises(BadOutput, match="output out has values that are NaN or infinite"):
+        ask("detection", [BROKEN] * 12)
