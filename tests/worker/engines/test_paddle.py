@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any, List
@@ -79,6 +80,27 @@ def test_lines_in_one_run_are_read_as_each_alone(exported: Path, tmp_path: Path)
             engine.run({"x": np.zeros((count, 3, 32, 320), np.float32)})
 
 
+def at_two_sizes(files: ModelFiles, folder: Path, name: str, height: int) -> None:
+    """Loads them for two widths, lets go of the first, and asks the second."""
+    picture = np.random.default_rng(1).standard_normal((1, 3, height, 96)).astype(np.float32)
+    alone: Any = paddle.load(Network(files, (96, height)), options(folder)).run({name: picture})[0]
+    first = paddle.load(Network(files, (64, height)), options(folder))
+    second = paddle.load(Network(files, (96, height)), options(folder))
+    for _ in range(2):
+        first.run({name: np.ascontiguousarray(picture[..., :64])})
+        np.testing.assert_array_equal(second.run({name: picture})[0], alone)
+    del first
+    gc.collect()
+    np.testing.assert_array_equal(second.run({name: picture})[0], alone)
+
+
+def test_one_network_at_two_sizes(exported: Path, tmp_path: Path) -> None:
+    for part, height in (("ppocr_rec_ch_v2", 32), ("ppocr_det_en_v3", 64)):
+        folder = exported / part
+        model, params = folder / "inference.pdmodel", folder / "inference.pdiparams"
+        at_two_sizes(ModelFiles("combined", str(model), str(params)), tmp_path, "x", height)
+
+
 def test_infinite_outputs_are_an_error(engine: paddle.Paddle) -> None:
     with pytest.raises(BadOutput, match="NaN or infinite"):
         engine.run({"image": picture(np.inf)})
@@ -139,6 +161,14 @@ def test_a_pir_program_is_taken(tmp_path: Path) -> None:
     engine = paddle.load(network, options(tmp_path / "cache", engine="paddle"))
     output: Any = engine.run({"image": picture(0.5)})[0]
     np.testing.assert_allclose(output, np.full((1, 4, 8, 8), 1.5), rtol=1e-6)
+
+
+def test_a_pir_program_at_two_sizes(tmp_path: Path) -> None:
+    free = EXPORT_PIR.replace("[1, 3, 8, 8]", "[1, 3, -1, -1]")
+    exported = run_python(free, tmp_path / "inference")
+    model, params = tmp_path / "inference.json", tmp_path / "inference.pdiparams"
+    assert model.exists(), exported.stderr
+    at_two_sizes(ModelFiles("combined", str(model), str(params)), tmp_path, "image", 8)
 
 
 def test_without_the_library_it_says_how_to_install_it() -> None:
