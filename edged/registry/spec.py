@@ -10,7 +10,22 @@ from typing import Literal, Optional, Tuple, Union
 
 import msgspec
 
-Interp = Literal["nearest", "linear", "cubic", "area", "lanczos"]
+Interp = Literal[
+    "nearest",
+    "linear",
+    "cubic",
+    "area",
+    "lanczos",
+    "pillow_nearest",
+    "pillow_bilinear",
+    "pillow_bicubic",
+    "pillow_box",
+    "pillow_hamming",
+    "pillow_lanczos",
+]
+"""cv2's, or Pillow's, which differ from them even where the name is the same: Pillow takes
+in every pixel of a picture that is made smaller, and counts pixels from their centres.
+"""
 Color = Literal["RGB", "BGR"]
 Align = Literal["start", "center", "end"]
 Task = Literal["detection", "classification", "segmentation", "ocr"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ _INTERP = {
     "area": cv2.INTER_AREA,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+
+_PILLOW = "pillow_"
 
 _Pixels = npt.NDArray[Any]
 """BGR, (H, W, 3), uint8, or float32 after ToFloat."""
@@ -126,8 +128,18 @@ def _resampled(pixels: _Pixels, step: Resizing) -> _Pixels:
     size, (x, y) = resized(step, (width, height))
     if size == (width, height) and (x, y) == (1.0, 1.0):
         return pixels
+    if step.interp.startswith(_PILLOW):
+        return _by_pillow(pixels, size, step.interp[len(_PILLOW) :].upper())
     interp = _INTERP[step.interp]
     at_ratio = isinstance(step, ResizeFit) and step.by == "factor"
     if at_ratio and min(width * x, height * y) >= 1:  # else cv2 leaves nothing
         return cv2.resize(pixels, None, fx=x, fy=y, interpolation=interp)
     return cv2.resize(pixels, size, interpolation=interp)
+
+
+def _by_pillow(pixels: _Pixels, size: Tuple[int, int], filter_name: str) -> _Pixels:
+    from PIL import Image  # few models want it
+
+    if pixels.ndim == 3 and pixels.dtype != np.uint8:  # of floats it takes one channel only
+        return cv2.merge([_by_pillow(plane, size, filter_name) for plane in cv2.split(pixels)])
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling[filter_name]))

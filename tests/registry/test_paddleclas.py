@@ -77,6 +77,16 @@ def test_half_a_pair_is_nothing(tmp_path: Path) -> None:
         ({"size": 8, "interpolation": "nearest"}, Resize(8, 8, "nearest")),
         ({"size": 8, "interpolation": "area"}, Resize(8, 8, "area")),
         ({"size": 8, "interpolation": "lanczos"}, Resize(8, 8, "lanczos")),
+        (
+            {"resize_short": 9, "interpolation": "Bicubic", "backend": "CV2"},
+            ResizeShort(9, "cubic"),
+        ),
+        ({"size": 8, "backend": "pil"}, Resize(8, 8, "pillow_bilinear")),
+        ({"size": 8, "backend": "PIL", "interpolation": "BOX"}, Resize(8, 8, "pillow_box")),
+        (
+            {"resize_short": 256, "interpolation": "bicubic", "backend": "pil"},
+            ResizeShort(256, "pillow_bicubic"),
+        ),
     ],
 )
 def test_resize_image(tmp_path: Path, options: Dict[str, Any], step: Any) -> None:
@@ -170,7 +180,16 @@ def test_one_of_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ops", "said"),
     [
-        ([{"ResizeImage": {"size": 8, "backend": "pil"}}], "resizing with pil"),
+        ([{"ResizeImage": {"size": 8, "backend": "skimage"}}], "backend skimage is not known"),
+        (
+            [{"ResizeImage": {"size": 8, "backend": "pil", "interpolation": "area"}}],
+            "pil has no interpolation area",
+        ),
+        ([{"ResizeImage": {"size": 8, "interpolation": "box"}}], "cv2 has no interpolation box"),
+        (
+            [{"NormalizeImage": {}}, {"ResizeImage": {"size": 8, "backend": "pil"}}],
+            "not resized with Pillow",
+        ),
         ([{"ResizeImage": {"size": 8, "interpolation": "random"}}], "random"),
         ([{"ResizeImage": {}}], "neither size nor resize_short"),
         ([RESIZE], "not fixed"),

@@ -221,7 +221,8 @@ def test_an_inference_yml_of_another_suite_is_not_recognised(tmp_path: Path) -> 
         ([RESIZE, {"type": "Pad", "size": [999, 9999]}], "pad to 9999 pixels"),
         ([{"type": "Pad", "size": 640}, RESIZE], "padded before resize"),
         ([RESIZE, NORMALIZE, NORMALIZE], "twice"),
-        ([{"type": "Resize", "target_size": 9, "use_cv2": False}], "Pillow"),
+        ([{"type": "Resize", "target_size": 9, "use_cv2": False, "max_size": 9}], "max_size"),
+        ([{"type": "Resize", "target_size": 9, "use_cv2": False, "interp": 6}], "interp 6"),
         ([{"type": "Resize", "target_size": [0, 9]}], "resize_fit to 0 pixels"),
         ([{"target_size": [1, 1]}], "infer_cfg.yml: a preprocess step has no type"),
         ([{"type": ["Resize"]}], "infer_cfg.yml: a preprocess step has no type"),
@@ -345,6 +346,15 @@ def test_an_old_yolo(folder: Path) -> None:
     spec = served(folder)
     assert spec.preprocess == (Resize(608, 608, "cubic"), NORM)
     assert spec.boxes == Boxes()
+
+
+@pytest.mark.parametrize(("code", "name"), [(1, "lanczos"), (2, "bilinear"), (3, "bicubic")])
+def test_an_old_ssd_resized_with_pillow(folder: Path, code: int, name: Any) -> None:
+    """The codes are Pillow's then, of which cv2 has others."""
+    resize = {**OLD_RESIZE, "use_cv2": False, "interp": code, "target_size": 300}
+    write(folder, arch="SSD", Preprocess=[resize, OLD, PERMUTE])
+    interp: Any = f"pillow_{name}"
+    assert served(folder).preprocess == (Resize(300, 300, interp), NORM)
 
 
 def test_an_old_retinanet(folder: Path) -> None:

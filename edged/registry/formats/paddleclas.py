@@ -29,6 +29,15 @@ _INTERPS: Dict[str, Interp] = {
     "area": "area",
     "lanczos": "lanczos",
 }
+_PILLOW_INTERPS: Dict[str, Interp] = {
+    "nearest": "pillow_nearest",
+    "bilinear": "pillow_bilinear",
+    "bicubic": "pillow_bicubic",
+    "box": "pillow_box",
+    "hamming": "pillow_hamming",
+    "lanczos": "pillow_lanczos",
+}
+_BACKENDS = {"cv2": _INTERPS, "pil": _PILLOW_INTERPS}
 # PaddleClas's own, of every network trained on ImageNet: what a bare network gets.
 _MEAN: Channels = (0.485, 0.456, 0.406)
 _STD: Channels = (0.229, 0.224, 0.225)
@@ -146,15 +155,16 @@ def _steps(operators: List[Dict[str, Any]]) -> Tuple[AnyStep, ...]:
 
 def _resize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _Resize, where)
-    name = "bilinear" if resize.interpolation is None else resize.interpolation
-    if resize.backend != "cv2":
-        raise ModelFolderError(f"{where}: resizing with {resize.backend} is not served, only cv2's")
-    if name not in _INTERPS:
-        raise ModelFolderError(f"{where}: interpolation {name} is not known")
+    interps = _BACKENDS.get(resize.backend.lower())
+    if interps is None:
+        raise ModelFolderError(f"{where}: the backend {resize.backend} is not known")
+    name = "bilinear" if resize.interpolation is None else resize.interpolation.lower()
+    if name not in interps:
+        raise ModelFolderError(f"{where}: {resize.backend} has no interpolation {name}")
     if resize.resize_short:
-        steps.resize(ResizeShort(resize.resize_short, _INTERPS[name]))
+        steps.resize(ResizeShort(resize.resize_short, interps[name]))
     elif resize.size is not None:
-        steps.resize(Resize(*both_sides(resize.size), _INTERPS[name]))
+        steps.resize(Resize(*both_sides(resize.size), interps[name]))
     else:
         raise ModelFolderError(f"{where}: neither size nor resize_short")
 

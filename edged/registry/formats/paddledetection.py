@@ -27,6 +27,14 @@ EXPORTER = "PaddleDetection"
 
 _CONFIG, _NEW_CONFIG = "infer_cfg.yml", "inference.yml"
 _INTERPS: Tuple[Interp, ...] = ("nearest", "linear", "cubic", "area", "lanczos")  # cv2's codes
+_PILLOW_INTERPS: Tuple[Interp, ...] = (  # Pillow's, which are others
+    "pillow_nearest",
+    "pillow_lanczos",
+    "pillow_bilinear",
+    "pillow_bicubic",
+    "pillow_box",
+    "pillow_hamming",
+)
 
 _KEYPOINTS = ("HRNet", "HigherHRNet", "TinyPose3DHRNet", "METRO_Body", "PETR")
 # Of the exports of PaddleDetection 0.x, by `arch`:
@@ -168,9 +176,13 @@ def _resize(steps: StepList, operator: Mapping[str, Any], where: str) -> None:
 
 def _old_resize(steps: StepList, operator: Mapping[str, Any], where: str, arch: str) -> None:
     resize = convert(operator, _OldResize, where)
-    if not resize.use_cv2:
-        raise ModelFolderError(f"{where}: use_cv2 is false, and Pillow's resizing is not served")
-    target, interp = resize.target_size, _interp(resize.interp, where)
+    target = resize.target_size
+    if resize.use_cv2:
+        interp = _interp(resize.interp, where)
+    elif resize.max_size:
+        raise ModelFolderError(f"{where}: max_size is for use_cv2 only")
+    else:
+        interp = _interp(resize.interp, where, _PILLOW_INTERPS)
     if resize.max_size and arch in _SHORT_AND_LONG:
         steps.resize(ResizeFit(target, resize.max_size, interp))
     else:
@@ -211,10 +223,10 @@ def _pad_stride(steps: StepList, operator: Mapping[str, Any], where: str) -> Non
     steps.pad_to_multiple(convert(operator, _PadStride, where).stride)
 
 
-def _interp(code: int, where: str) -> Interp:
-    if not 0 <= code < len(_INTERPS):
+def _interp(code: int, where: str, interps: Tuple[Interp, ...] = _INTERPS) -> Interp:
+    if not 0 <= code < len(interps):
         raise ModelFolderError(f"{where}: interp {code} is not known")
-    return _INTERPS[code]
+    return interps[code]
 
 
 _READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {

@@ -58,6 +58,8 @@ class StepList:
     def resize(self, step: Resizing) -> None:
         self._before_pad(step)
         if self._normalize is not None and not self._floats:
+            if step.interp.startswith("pillow"):  # the exporters' own code fails, or feeds noise
+                raise ModelFolderError("a picture that is normalised is not resized with Pillow")
             self._steps.append(ToFloat())
         self._steps.append(step)
 
