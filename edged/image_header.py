@@ -1,7 +1,7 @@
 """Format, size and EXIF orientation of a picture, from its header alone.
 
 The daemon refuses bombs by it before any decoder sees them; the worker turns a
-JPEG by it. Nothing here decodes a pixel.
+JPEG or a WebP by it. Nothing here decodes a pixel.
 
 Sources: ITU-T T.81 (JPEG markers), PNG specification 3rd edition, WebP container
 specification (RFC 9649), BITMAPINFOHEADER, EXIF 2.32 (orientation, tag 0x0112).
@@ -24,6 +24,8 @@ _NO_FILL = re.compile(b"[^\xff]")
 # A picture with a colour profile and a depth map has some hundred. The daemon's loop waits
 # meanwhile, and a body of nothing but markers has millions.
 _MOST_SEGMENTS = 4096
+_MOST_EXIF = 1 << 16  # bytes: a JPEG has room for no more, and the tag is near its beginning
+_EXIF = b"Exif\0\0"
 
 Data = Union[bytes, bytearray]
 
@@ -97,7 +99,7 @@ def _jpeg(data: Data) -> ImageHeader:
         if marker in _SOF:
             height, width = struct.unpack_from(">HH", data, start + 5)
             return ImageHeader("jpeg", width, height, orientation)
-        if marker == _APP1 and data[start + 4 : start + 10] == b"Exif\0\0":
+        if marker == _APP1 and data[start + 4 : start + 10] == _EXIF:
             orientation = _exif_orientation(data[start + 10 : end])
     raise BadImage("the JPEG has no frame before its first scan")
 
@@ -145,8 +147,23 @@ def _webp(data: Data) -> ImageHeader:
         return ImageHeader("webp", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 1)
     if chunk == b"VP8X":
         width, height = _uint24(data, 24), _uint24(data, 27)
-        return ImageHeader("webp", width + 1, height + 1, 1)
+        return ImageHeader("webp", width + 1, height + 1, _webp_orientation(data))
     raise BadImage("the WebP does not begin with a picture chunk")
+
+
+def _webp_orientation(data: Data) -> int:
+    """EXIF is a chunk after the pixels. 1 where it, or what is before it, is broken."""
+    at = 12
+    for _ in range(_MOST_SEGMENTS):
+        if at + 8 > len(data):
+            break
+        kind, size = struct.unpack_from("<4sI", data, at)
+        at += 8
+        if kind == b"EXIF":
+            tiff = data[at : at + min(size, _MOST_EXIF)]
+            return _exif_orientation(tiff[len(_EXIF) :] if tiff[: len(_EXIF)] == _EXIF else tiff)
+        at += size + size % 2
+    return 1
 
 
 def _uint24(data: Data, at: int) -> int:

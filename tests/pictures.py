@@ -39,12 +39,12 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def turned(image: Image.Image, orientation: int, **options: Any) -> bytes:
-    """A JPEG stored as `orientation` says, which a viewer shows as `image`."""
+def turned(image: Image.Image, orientation: int, kind: str = "JPEG", **options: Any) -> bytes:
+    """Stored as `orientation` says, which a viewer shows as `image`."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = image.transpose(TURNS[orientation]) if orientation in TURNS else image
-    return encoded(stored, exif=exif, **options)
+    return encoded(stored, kind, exif=exif, **options)
 
 
 def bgr(image: Image.Image) -> Pixels:

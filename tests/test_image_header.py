@@ -205,3 +205,12 @@ def test_any_damage_is_a_header_or_a_bad_image(name: str, data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(places)] = data.draw(st.integers(0, 255))
     check(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
+
+
+def test_a_webp_is_not_searched_without_end() -> None:
+    """The EXIF is behind the pixels; a body of nothing but chunks has millions."""
+    data = turned(PICTURE, 6, kind="WEBP")
+    at = data.index(b"EXIF")
+    assert read_header(data).orientation == 6
+    assert read_header(data[:at] + (b"XMP " + bytes(4)) * 100 + data[at:]).orientation == 6
+    assert read_header(data[:at] + (b"XMP " + bytes(4)) * 5000 + data[at:]).orientation == 1

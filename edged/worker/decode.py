@@ -85,12 +85,13 @@ def _without_padding(data: Data) -> bytes:
 def _decode_other(data: Data, header: ImageHeader) -> Picture:
     if header.format == "png":
         _check_chunks(data)
-    picture = _decode_cv2(data, header.format.upper(), cv2.IMREAD_COLOR)
-    # The header was what the limits were held against, so the pixels must be what it said;
-    # cv2 has turned a PNG by its EXIF, if it has such.
+    # cv2 turns a PNG by its EXIF, if it has such; of a WebP that depends on its version.
+    flags = cv2.IMREAD_IGNORE_ORIENTATION if header.format == "webp" else 0
+    picture = _decode_cv2(data, header.format.upper(), cv2.IMREAD_COLOR | flags)
+    # The header was what the limits were held against, so the pixels must be what it said.
     if sorted(picture.shape[:2]) != sorted((header.height, header.width)):
         raise BadImage("the image's size is not what its header says")
-    return picture
+    return _orient(picture, header.orientation)
 
 
 def _check_chunks(data: Data) -> None:

@@ -278,10 +278,23 @@ def test_any_damage_is_a_picture_or_a_bad_image(name: str, data: st.DataObject) 
     assert pixels.shape == (*(size if header.orientation < 5 else size[::-1]), 3)
 
 
-def test_a_png_is_turned_by_its_exif() -> None:
+@pytest.mark.parametrize("options", [{"kind": "PNG"}, {"kind": "WEBP", "lossless": True}])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_other_formats_are_turned_by_their_exif(options: Any, orientation: int) -> None:
+    assert_shows(turned(PICTURE, orientation, **options), PICTURE)
+
+
+@pytest.mark.parametrize("exif", [b"", b"II*", b"Exif", b"II*\0" + b"\xff" * 4, bytes(100_000)])
+def test_a_broken_exif_spoils_no_webp(exif: bytes) -> None:
+    data = encoded(PICTURE, "WEBP", lossless=True, exif=exif or b"\0")
+    assert_shows(data, PICTURE)
+
+
+def test_a_webp_with_its_exif_as_jpegs_have_it() -> None:
+    """Some writers leave the six bytes before it that are a JPEG's."""
+    stored = PICTURE.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6
-    file = io.BytesIO()
-    stored = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    Image.fromarray(stored).save(file, "PNG", exif=exif)
-    np.testing.assert_array_equal(decode(file.getvalue()), np.rot90(stored[:, :, ::-1], -1))
+    tiff = exif.tobytes()[6:]
+    data = encoded(stored, "WEBP", lossless=True, exif=b"PLACE!" + tiff)
+    assert_shows(data.replace(b"PLACE!", b"Exif\0\0"), PICTURE)
