@@ -57,10 +57,11 @@ class PredictOptions(msgspec.Struct, frozen=True):
 
 
 class Infer(msgspec.Struct, tag=True, frozen=True):
-    """One picture (the payload)."""
+    """One picture (the payload). In so many `seconds` from its sending nobody waits any more."""
 
     id: int
     options: PredictOptions
+    seconds: float
 
 
 class TensorInfo(msgspec.Struct, frozen=True):
@@ -78,7 +79,9 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
 
 class Running(msgspec.Struct, tag=True, frozen=True):
-    """The engine begins with request `id`: the clock of `run_timeout` starts."""
+    """The engine begins with request `id`, or with a part of it: the clock of `run_timeout`
+    starts.
+    """
 
     id: int
 

@@ -69,7 +69,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
     import numpy as np
 
     from edged.registry.registry import look
-    from edged.wire import EngineOptions
+    from edged.wire import EngineOptions, PredictOptions
     from edged.worker.clock import Clock
     from edged.worker.engines import first_engine
     from edged.worker.ocr import networks
@@ -92,7 +92,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
         pictures.append(picture)
     for line in sys.stdin:
         began = time.process_time()
-        results = task.predict(pictures[int(line)], 5, Clock())
+        results = task.predict(pictures[int(line)], PredictOptions(), Clock())
         seconds = time.process_time() - began
         rollup = Path("/proc/self/smaps_rollup").read_text()
         (kilobytes,) = re.findall(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)

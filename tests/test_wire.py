@@ -30,7 +30,7 @@ SPEC = ModelSpec(
 OPTIONS = wire.EngineOptions("paddle", "/cache", 2, "high")
 TO_WORKER: List[wire.ToWorker] = [
     wire.Load(SPEC, OPTIONS, 1 << 40),
-    wire.Infer(1, wire.PredictOptions(True, 5, 0.25)),
+    wire.Infer(1, wire.PredictOptions(True, 5, 0.25), 9.5),
 ]
 FROM_WORKER: List[wire.FromWorker] = [
     wire.Loaded([wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),

@@ -7,7 +7,7 @@ from typing import Dict, NamedTuple, Optional, Tuple
 
 from edged import wire
 from edged.daemon.process import Death, Process
-from edged.errors import ERRORS, EdgedError
+from edged.errors import ERRORS, DeadlinePassed, EdgedError
 from edged.results import Prediction
 
 # Seconds for a process to end by itself once its channel is closed, and for the rest of
@@ -114,7 +114,7 @@ class Worker:
             self.since = self._began = self._loop.time()
         self._last_id += 1
         self.jobs[self._last_id] = job
-        infer = wire.Infer(self._last_id, job.options)
+        infer = wire.Infer(self._last_id, job.options, job.deadline - self._loop.time())
         self._process.writer.writelines([wire.encode(infer, len(job.image)), job.image])
 
     async def next_finished(self) -> Finished:
@@ -172,7 +172,8 @@ class Worker:
     def _refuse(self, message: wire.Failure, request: int, took: float) -> Finished:
         job = self.jobs.pop(request)
         error = _error(message)
-        if error.http_status < 500:  # the picture's fault: the model is well
+        # The picture's fault, or that of who had the worker before: the model is well.
+        if error.http_status < 500 or isinstance(error, DeadlinePassed):
             self.answered += 1
             self.failures_in_a_row = 0
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Literal
+from typing import Callable, Dict, Literal
 
 from edged.results import Stages
 
@@ -11,9 +11,14 @@ Stage = Literal["preprocess", "run", "postprocess", "draw"]
 
 
 class Clock:
-    """Runs from its making. A stage may come more than once: its times add up."""
+    """Runs from its making. A stage may come more than once: its times add up.
 
-    def __init__(self) -> None:
+    Between the parts of long work a task calls `begin_part`, which says that it goes on
+    (`run_timeout` is for one part), and raises DeadlinePassed when it need not.
+    """
+
+    def __init__(self, begin_part: Callable[[], None] = lambda: None) -> None:
+        self.begin_part = begin_part
         self._last = time.perf_counter()
         self._spent: Dict[Stage, float] = dict.fromkeys(
             ("preprocess", "run", "postprocess", "draw"), 0.0

@@ -20,12 +20,14 @@ from contextlib import suppress
 from typing import Optional, Tuple, Union
 
 from edged import wire
-from edged.errors import BadImage, EdgedError
+from edged.errors import BadImage, DeadlinePassed, EdgedError
+from edged.worker.clock import Clock
 from edged.worker.decode import decode
 from edged.worker.model import Model, Prepared
 from edged.worker.process import ResidentSize, limit_memory
 
-_Work = Tuple[wire.Infer, Union[Prepared, EdgedError]]
+_Work = Tuple[wire.Infer, float, Union[Prepared, EdgedError]]
+"""A request, when nobody waits for it any more, and its picture."""
 
 
 def serve(channel: socket.socket) -> int:
@@ -72,7 +74,8 @@ class _Server:
                 message, payload = wire.receive(self._channel)
                 if not isinstance(message, wire.Infer):
                     raise TypeError(message)
-                self._work.put((message, _prepare(payload)))
+                deadline = time.monotonic() + message.seconds
+                self._work.put((message, deadline, _prepare(payload)))
         except (EOFError, ConnectionError):
             self._work.put(None)
         except MemoryError:
@@ -81,13 +84,21 @@ class _Server:
             traceback.print_exc()
             os._exit(1)
 
-    def _answer(self, request: wire.Infer, prepared: Union[Prepared, EdgedError]) -> None:
+    def _answer(
+        self, request: wire.Infer, deadline: float, prepared: Union[Prepared, EdgedError]
+    ) -> None:
         if isinstance(prepared, EdgedError):
             wire.send(self._channel, _failure(request.id, prepared))
             return
-        wire.send(self._channel, wire.Running(request.id))
+
+        def begin_part() -> None:
+            if time.monotonic() > deadline:
+                raise DeadlinePassed()
+            wire.send(self._channel, wire.Running(request.id))
+
         try:
-            outcome = self._model.predict(prepared, request.options)
+            begin_part()
+            outcome = self._model.predict(prepared, request.options, Clock(begin_part))
         except EdgedError as error:
             wire.send(self._channel, _failure(request.id, error))
             return

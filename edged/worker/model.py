@@ -38,9 +38,9 @@ class Model:
     def inputs(self) -> List[TensorInfo]:
         return list(self._task.inputs)
 
-    def predict(self, prepared: Prepared, options: PredictOptions) -> Outcome:
+    def predict(self, prepared: Prepared, options: PredictOptions, clock: Clock) -> Outcome:
         """Raises as `Task.predict`."""
-        picture, clock = prepared.picture, Clock()
+        picture = prepared.picture
         results = self._task.predict(picture, options, clock)
         drawn = b""
         if options.show:

@@ -23,8 +23,8 @@ class Task(Protocol):
     def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
         """`clock` gets a lap for each stage. A drawn picture is not a task's business.
 
-        The picture is left as it is. Raises EngineError, BadOutput, and BadImage or
-        ImageTooLarge for a picture that the model cannot take.
+        The picture is left as it is. Raises EngineError, BadOutput, DeadlinePassed,
+        and BadImage or ImageTooLarge for a picture that the model cannot take.
         """
 
 

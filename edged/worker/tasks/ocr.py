@@ -15,7 +15,8 @@ from edged.worker.ocr.db import TextBox
 from edged.worker.ocr.networks import Angle, Detector, Recognition, turn
 from edged.worker.ocr.order import reading_order
 
-# Lines that are cut out before the first of them is read: whole batches of most widths.
+# Lines that are cut out before the first of them is read: whole batches of most widths, and
+# the part of a page of which `run_timeout` is the limit.
 # All at once, those of a large photograph would take its memory again.
 _AT_ONCE = 12
 
@@ -54,6 +55,7 @@ class Ocr:
         boxes.sort(key=lambda box: elongation(box.quad))  # lines of one width fill a batch
         lines: List[_Line] = []
         for start in range(0, len(boxes), _AT_ONCE):
+            clock.begin_part()
             lines += self._read(picture, boxes[start : start + _AT_ONCE], clock)
         turned = [line.angle == 180 for line in lines]
         upside_down = 2 * sum(turned) > len(turned)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edged.errors import BadOutput
 from edged.registry.spec import ModelSpec, Normalize, Task
 from edged.results import Result
+from edged.wire import PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.engines import first_engine
 from edged.worker.tasks import TASKS
@@ -55,7 +56,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
         )
         engines = options(tmp_path / "cache", engines=(engine,))
         _, task = first_engine(engines, lambda load: TASKS[kind](spec, load))
-        return task.predict(picture(rows), 5, Clock())
+        return task.predict(picture(rows), PredictOptions(), Clock())
 
     return ask
 

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edged.errors import EngineError, ModelFolderError
+from edged.errors import DeadlinePassed, EngineError, ModelFolderError
 from edged.registry.registry import look
 from edged.registry.spec import ModelSpec
 from edged.results import BBox, Result
 from edged.wire import EngineOptions, Load, PredictOptions
+from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.model import Model, Prepared
 from edged.worker.ocr.networks import fit
@@ -65,7 +66,7 @@ def lite(text_folder: Path, tmp_path: Path) -> Callable[[ModelSpec], Model]:
 
 
 def read(model: Model, picture: Picture) -> List[Result]:
-    return model.predict(Prepared(picture, 0.0), PredictOptions()).results
+    return model.predict(Prepared(picture, 0.0), PredictOptions(), Clock()).results
 
 
 def photo(fixtures: Path, name: str) -> Picture:
@@ -160,9 +161,28 @@ def test_sixty_lines_in_two_columns(model: Model) -> None:
     assert sum(ratio == 1 for ratio in likeness) >= 54
 
 
+def test_a_page_is_read_in_parts_and_given_up_between_them(model: Model) -> None:
+    page = np.full((1400, 1000, 3), 235, np.uint8)
+    for row in range(30):
+        place = (40, 50 + 45 * row)
+        cv2.putText(page, "invoice", place, cv2.FONT_HERSHEY_SIMPLEX, 0.9, (20, 20, 20), 2)
+    parts: List[int] = []
+    prepared = Prepared(page, 0.0)
+    whole = model.predict(prepared, PredictOptions(), Clock(lambda: parts.append(1)))
+    assert len(whole.results) == 30
+    assert len(parts) == 3
+
+    def too_late() -> None:
+        raise DeadlinePassed
+
+    with pytest.raises(DeadlinePassed):
+        model.predict(prepared, PredictOptions(), Clock(too_late))
+    assert len(read(model, page)) == 30
+
+
 def test_stages_are_told_apart(model: Model, fixtures: Path) -> None:
     picture = photo(fixtures, "hello_rendered.png")
-    outcome = model.predict(Prepared(picture, 7.0), PredictOptions(show=True))
+    outcome = model.predict(Prepared(picture, 7.0), PredictOptions(show=True), Clock())
     assert outcome.stages.decode == 7.0
     assert outcome.stages.run > outcome.stages.preprocess > 0
     assert outcome.stages.postprocess > 0
