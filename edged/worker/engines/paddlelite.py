@@ -77,7 +77,7 @@ class PaddleLite:
 
     @property
     def batch(self) -> int:
-        """Two to eight lines of text in a run saved 3 to 9 % of the time, at twice to seven
+        """Two to eight lines of text in a run saved 3 to 9 % of the time, and took 1.6 to 8
         times the memory (x86-64).
         """
         return 1

@@ -10,7 +10,10 @@ memory, and another one costs time. Measured with PP-OCR (detector v3, recogniti
 | detector 960 x 544 | 253 MB, 160-350 ms | 150 MB, 93-190 ms |
 | detector 960 x 736 | 345 MB, 400 ms | |
 | detector 960 x 960 | 450 MB, 515 ms | 222 MB, 230 ms |
-| recognition 320, 640, 1280 wide | 43, 55, 103 MB; 38, 60, 128 ms | 4, 27, 57 MB; 12, 34, 36 ms |
+| recognition 320, 448 wide | 36, 44 MB; 14, 19 ms | 38, 18 MB; 12, 15 ms |
+| recognition 640, 1280 wide | 55, 117 MB; 26, 54 ms | 27, 49 MB; 19, 33 ms |
+| 320 by two | 59 MB; 13.2 ms each | 38 MB; 8.9 ms each |
+| angle, alone and by three | 2.3 ms, no less | 6.7, 4.4 ms each |
 | another size of the detector, its first run | 0 to 0.4 s more, once 0.8 | 0.3 to 1.1 s more |
 
 Detector: one is loaded at a time, so that its memory is that of the largest size seen; a
@@ -25,12 +28,19 @@ reference at their exact size, 960 x 544, and 8 on 960 x 960 with zeros below. I
 clearly for the worse (mean score 0.887 and 0.883), and to fill with the mean, the edge or
 a mirror image came no nearer to the exact size than zeros.
 
-Recognition: three widths, loaded when first wanted and kept, 200 MB for all on Paddle
-Lite. Of 46 lines in three photographs, parts of one among them, 40 read as at their exact
-width, with five widths (325 MB) 40 too, with 1280 alone 19; the mean score is lower by
-0.001 with three and 0.03 with one. To mask the padding changed none of them. A line longer
-than the widest (40 times its height at 32) is squeezed into it; what that costs was not
-measured.
+Recognition: four widths, loaded when first wanted and kept. PaddleOCR pads to 320, so none
+is narrower; the time goes by the width, and what is padding is not only paid for: blanks
+between words get lost in it. docs/models.md has what other widths cost and read, measured by
+scripts/measure_ocr.py. Of 46 lines in three photographs, parts of one among them, 40 read
+as at their exact width with 320, 640 and 1280, with five widths 40 too, with 1280 alone 19.
+To mask the padding changed none of them. A line longer than the widest (40 times its height
+at 32) is squeezed into it. Of 60 such lines, drawn, 99.6 % of the letters were right at up
+to 50 times the height, 96 % up to 60, 86 % up to 70 and 59 % up to 80, where their own
+width gave 99.7 % or more: for 175 MB on Paddle Lite it would have to be loaded.
+
+Lines share a run where that gains something: on Paddle Inference, up to 640 pixels across
+together, which is two of 320, and three angles. Twice that saves another tenth and takes 50
+to 75 MB more.
 """
 
 from __future__ import annotations
