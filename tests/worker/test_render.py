@@ -1,47 +1,31 @@
-"""Drawn pictures, held to what a viewer may expect of them."""
+"""Boxes and labels drawn, held to what a viewer may expect of them."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Tuple
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from edged.results import BBox, Result
 from edged.worker import fonts
 from edged.worker.render import draw
-from edged.worker.rle import encode
 from edged.worker.style import class_color, sizes_for
-
-Picture = NDArray[np.uint8]
-Texts = List[str]
-Corners = List[Tuple[int, int]]
-
-GREY = 128
-ODD_LABELS = (
-    "",
-    "a" * 300,
-    "很长的标签" * 60,
-    "line\nbreak\ttab\x00\x1b[31m\x7f",
-    "\ud800 half a pair",
-    "\u202eright to left",
-    "خوذة الأمان",
-    "🦺",
-    "helmet 🦺\ufe0f",
-    "e" + "\u0301" * 50,
-    "\u200b\u200d",
+from tests.worker.drawn import (
+    GREY,
+    ODD_LABELS,
+    Texts,
+    contrast,
+    found,
+    grey,
+    noise,
+    tag_of,
+    where,
 )
 
-
-@pytest.fixture(autouse=True)
-def _fresh_fonts() -> Iterator[None]:
-    fonts.forget()
-    yield
-    fonts.forget()
+pytestmark = pytest.mark.usefixtures("fresh_fonts")
 
 
 @pytest.fixture
@@ -65,78 +49,6 @@ def latin_font(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def chinese_font() -> None:
     if fonts.face_for("安全帽") is None:
         pytest.skip("no font with Chinese glyphs here (Debian: fonts-wqy-microhei)")
-
-
-@pytest.fixture
-def put_texts(monkeypatch: pytest.MonkeyPatch) -> Texts:
-    """What cv2 was asked to write, in order."""
-    texts: Texts = []
-    put_text = cv2.putText
-
-    def spy(picture: Any, text: str, *rest: Any) -> Any:
-        texts.append(text)
-        return put_text(picture, text, *rest)
-
-    monkeypatch.setattr(cv2, "putText", spy)
-    return texts
-
-
-def grey(width: int, height: int, value: int = GREY) -> Picture:
-    return np.full((height, width, 3), value, np.uint8)
-
-
-def noise(width: int, height: int) -> Picture:
-    return np.random.default_rng(7).integers(0, 256, (height, width, 3)).astype(np.uint8)
-
-
-def found(
-    label: str,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    *,
-    index: int = 0,
-    score: float = 0.9,
-) -> Result:
-    return Result(index, label, score, BBox(x, y, width, height))
-
-
-def answer(label: str, score: float, index: int = 0) -> Result:
-    return Result(index, label, score, BBox(0, 0, 100, 100))
-
-
-def luminance(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """Relative luminance by WCAG 2 of (..., 3) of 0..255, BGR."""
-    share = np.asarray(pixels, np.float64) / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ np.array([0.0722, 0.7152, 0.2126]))
-
-
-def contrast(pixels: NDArray[Any]) -> float:
-    """Between the lightest and the darkest of (..., 3)."""
-    light = luminance(pixels)
-    return float((light.max() + 0.05) / (light.min() + 0.05))
-
-
-def tag_of(result: Result, width: int, height: int) -> Picture:
-    """The pixels of a result's tag, drawn where it has all the room it needs."""
-    canvas = grey(width, height)
-    middle = BBox(width // 4, height // 2, 1, 1)
-    draw(canvas, [Result(result.index, result.label, result.score, middle)], "detection")
-    sizes = sizes_for(width, height)
-    bottom = height // 2 - sizes.line // 2
-    changed = np.nonzero((canvas[bottom - sizes.text : bottom] != GREY).any(axis=(0, 2)))[0]
-    return canvas[bottom - sizes.text : bottom, changed[0] : changed[-1] + 1]
-
-
-def where(picture: Picture, patch: Picture) -> Tuple[int, int]:
-    """x, y of a patch that is in the picture whole and unharmed."""
-    difference = cv2.matchTemplate(picture, patch, cv2.TM_SQDIFF)
-    y, x = np.unravel_index(int(difference.argmin()), difference.shape)
-    rows, columns = patch.shape[:2]
-    assert np.array_equal(picture[y : y + rows, x : x + columns], patch), "not there whole"
-    return int(x), int(y)
 
 
 @pytest.mark.parametrize("x", [-50, 0, 290, 600, 639])
@@ -299,109 +211,3 @@ def test_chinese_labels_are_drawn_in_their_own_glyphs(put_texts: Texts) -> None:
     assert len({tag.shape for tag in tags}) == 1
     assert len({tag.tobytes() for tag in tags}) == 3
     assert all(contrast(tag) >= 4.5 for tag in tags)
-
-
-def masked(mask: NDArray[np.bool_], index: int = 0) -> Result:
-    rows, columns = np.nonzero(mask)
-    box = BBox(int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-    code = {"size": list(mask.shape), "counts": encode(mask)}
-    return Result(index, "person", 0.9, box, {"mask": code, "area": int(mask.sum())})
-
-
-def ring() -> NDArray[np.bool_]:
-    """In a picture of 640 x 480, with a hole of 100 x 100 in the middle."""
-    mask = np.zeros((480, 640), np.bool_)
-    mask[140:340, 220:420] = True
-    mask[190:290, 270:370] = False
-    return mask
-
-
-def test_a_mask_is_translucent() -> None:
-    picture = noise(640, 480)
-    before = picture.copy()
-    draw(picture, [masked(ring())], "segmentation")
-    inside = np.s_[150:180, 230:410]
-    expected = 0.55 * before[inside] + 0.45 * np.array(class_color(0))
-    assert np.abs(picture[inside] - expected).max() <= 1
-    assert np.array_equal(picture[200:280, 280:360], before[200:280, 280:360])  # the hole
-    assert np.array_equal(picture[350:, :200], before[350:, :200])
-
-
-def test_a_mask_is_outlined_and_has_no_box() -> None:
-    picture = grey(640, 480)
-    mask = ring()
-    mask[400:440, 10:40] = True
-    draw(picture, [masked(mask)], "segmentation")
-    edge = picture[145:335, 220]
-    assert (edge == class_color(0)).all()
-    assert (picture[200:380, 10] == GREY).all()  # where the side of a box would be
-
-
-def test_the_label_of_a_mask_is_by_its_largest_part() -> None:
-    mask = ring()
-    mask[5:9, 5:9] = True
-    picture = grey(640, 480)
-    result = masked(mask)
-    draw(picture, [result], "segmentation")
-    x, y = where(picture, tag_of(Result(0, "person", 0.9, result.location), 640, 480))
-    assert abs(x - 220) <= 3
-    assert abs(y + sizes_for(640, 480).text - 140) <= 3
-
-
-def test_a_mask_of_another_size_is_a_box() -> None:
-    result = masked(ring())
-    picture = grey(320, 640)
-    draw(picture, [result], "segmentation")
-    assert (picture[200, 220] == class_color(0)).all()
-    assert (picture[200, 230:310] == GREY).all()
-
-
-def test_an_empty_mask_is_survived() -> None:
-    code = {"size": [480, 640], "counts": encode(np.zeros((480, 640), np.bool_))}
-    draw(grey(640, 480), [Result(0, "x", 0.9, BBox(5, 5, 9, 9), {"mask": code})], "segmentation")
-
-
-def line_of_text(text: str, corners: Corners, score: float = 0.9) -> Result:
-    xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    box = BBox(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
-    return Result(0, text, score, box, {"quad": [list(corner) for corner in corners]})
-
-
-def upright(x: int, y: int, width: int = 200, height: int = 40) -> Corners:
-    return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
-
-
-def test_text_stands_beside_its_quad_which_is_drawn_as_it_lies(put_texts: Texts) -> None:
-    picture = grey(640, 480)
-    slanted = [(200, 300), (400, 200), (420, 240), (220, 340)]
-    draw(picture, [line_of_text("EXIT 42", slanted)], "ocr")
-    assert sorted(put_texts) == ["0.90", "EXIT 42"]
-    for x, y in [(300, 250), (410, 220), (320, 290), (210, 320)]:  # the middles of its sides
-        assert (picture[y - 3 : y + 4, x - 3 : x + 4] == class_color(0)).all(axis=2).any()
-    inside = np.array([(230, 310), (390, 230), (400, 240), (230, 325)], np.int32)
-    mask = cv2.fillConvexPoly(np.zeros((480, 640), np.uint8), inside, (1,))
-    assert (picture[mask == 1] == GREY).all()
-
-
-def test_each_line_of_text_has_a_colour_of_its_own() -> None:
-    picture = grey(640, 480)
-    lines = [line_of_text("A", upright(50, y)) for y in (100, 200, 300)]
-    draw(picture, lines, "ocr")
-    for number, y in enumerate((100, 200, 300)):
-        assert tuple(picture[y + 20, 50]) == class_color(number)
-
-
-def test_while_there_is_room_no_tag_covers_another_line_of_text() -> None:
-    picture = grey(1000, 700)
-    places = [(50, y) for y in range(40, 640, 56)]
-    draw(picture, [line_of_text("SOME TEXT", upright(x, y)) for x, y in places], "ocr")
-    for x, y in places:
-        assert (picture[y + 5 : y + 35, x + 5 : x + 195] == GREY).all()
-
-
-@pytest.mark.parametrize("label", ODD_LABELS)
-@pytest.mark.parametrize("size", [(15, 15), (640, 480)])
-def test_any_text_is_survived(label: str, size: Tuple[int, int]) -> None:
-    quads = [upright(2, 2, 9, 9), upright(0, 0, *size), upright(size[0], size[1], 0, 0)]
-    draw(grey(*size), [line_of_text(label, quad) for quad in quads], "ocr")
-    draw(grey(*size), [], "ocr")
