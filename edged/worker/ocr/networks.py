@@ -46,7 +46,7 @@ to 75 MB more.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import cv2
 import numpy as np
@@ -84,7 +84,7 @@ class Detector:
     """Finds the lines of text in a picture of any size."""
 
     def __init__(self, files: ModelFiles, rules: BoxRules, load: Load) -> None:
-        _, height, width = _declared(files)
+        width, height = program.picture_size(_declared(files))
         self._canvases = _CANVASES if not width or not height else ((width, height),)
         self._files, self._rules, self._load = files, rules, load
         self._canvas = self._canvases[0]
@@ -148,8 +148,7 @@ class Angle:
     """Tells lines that are upside down. Its program declares a size that it is not fed."""
 
     def __init__(self, files: ModelFiles, load: Load) -> None:
-        pictures, *_ = _declared(files)
-        batch = _batch(pictures, _ANGLE_SIZE[0])
+        batch = _batch(_declared(files), _ANGLE_SIZE[0])
         network = Network(files, _ANGLE_SIZE, resizable=True, trial=False, batch=batch)
         self._engine = load(network)
         _check_shape("angle", _blank_run(self._engine), (1, 2))
@@ -172,7 +171,8 @@ class Recognition:
 
     def __init__(self, reading: Reading, load: Load) -> None:
         """Raises ModelFolderError for a dictionary that is not this network's."""
-        self._pictures, height, width = _declared(reading.recognition)
+        self._inputs = _declared(reading.recognition)
+        width, height = program.picture_size(self._inputs)
         self._height = reading.line_height or height or _LINE_HEIGHT
         self._widths = (width,) if width else _LINE_WIDTHS
         self._files, self._load = reading.recognition, load
@@ -220,7 +220,7 @@ class Recognition:
 
     def _on(self, width: int) -> Engine:
         if width not in self._engines:
-            size, batch = (width, self._height), _batch(self._pictures, width)
+            size, batch = (width, self._height), _batch(self._inputs, width)
             network = Network(self._files, size, trial=False, batch=batch)
             self._engines[width] = self._load(network)
         return self._engines[width]
@@ -235,20 +235,17 @@ def _parts(things: Sequence[_Thing], size: int) -> Iterator[Sequence[_Thing]]:
     return (things[start : start + size] for start in range(0, len(things), size))
 
 
-def _batch(pictures: int, width: int) -> int:
+def _batch(inputs: Mapping[str, Sequence[int]], width: int) -> int:
     """Lines of this width in a run: one, where it is not known that the program takes more."""
-    return max(_MOST_COLUMNS // width, 1) if pictures < 0 else 1
+    takes_more = [shape[0] < 0 for shape in inputs.values() if shape] == [True]
+    return max(_MOST_COLUMNS // width, 1) if takes_more else 1
 
 
-def _declared(files: ModelFiles) -> Tuple[int, int, int]:
-    """(pictures, height, width): below 0 what is free, 0 what is not to be known."""
+def _declared(files: ModelFiles) -> Dict[str, Tuple[int, ...]]:
+    """The inputs of the program: none where that is not to be known."""
     if files.kind == "nb" or Path(files.model).suffix == ".json":
-        return 0, 0, 0
-    shapes = list(program.of(files).inputs.values())
-    if len(shapes) != 1 or len(shapes[0]) != 4:
-        return 0, 0, 0
-    pictures, _, height, width = shapes[0]
-    return pictures, max(height, 0), max(width, 0)
+        return {}
+    return program.of(files).inputs
 
 
 def _run(engine: Engine, blob: Blob) -> List[Array]:
