@@ -19,7 +19,7 @@ from edged.registry.spec import ModelSpec, Normalize, Task
 from edged.results import Result
 from edged.wire import PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.engines import first_engine
+from edged.worker.engines import loader
 from edged.worker.tasks import TASKS
 from tests.worker.engines.conftest import Op, Tensor, combined, options, write_program
 
@@ -54,8 +54,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
             preprocess=(OVERFLOW,),
             input_size=(6, 4),
         )
-        engines = options(tmp_path / "cache", engines=(engine,))
-        _, task = first_engine(engines, lambda load: TASKS[kind](spec, load))
+        task = TASKS[kind](spec, loader(options(tmp_path / "cache", engine=engine)))
         return task.predict(picture(rows), PredictOptions(), Clock())
 
     return ask
