@@ -51,6 +51,11 @@ def bgr(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))[:, :, ::-1]
 
 
+def decoded(content: bytes) -> Pixels:
+    """A file's pixels, BGR; its orientation is not looked at."""
+    return np.ascontiguousarray(bgr(Image.open(io.BytesIO(content))))
+
+
 def parts(jpeg: bytes) -> Iterator[Tuple[int, int]]:
     """(marker, where its 0xFF is) of each segment of a sound JPEG up to the first scan."""
     at = 2

@@ -72,7 +72,8 @@ def _row(result: Result, room: int, text: int) -> Optional[_Row]:
 
 
 def _row_width(row: _Row, text: int) -> int:
-    return sum(part.shape[1] for part in row.name) + text // 2 + row.score.shape[1]
+    width: int = sum(part.shape[1] for part in row.name) + text // 2 + row.score.shape[1]
+    return width
 
 
 def _paint(picture: Picture, rows: Sequence[_Row], layout: _Layout, sizes: Sizes) -> None:

@@ -42,7 +42,8 @@ def line_blob(line: Picture, canvas: Size) -> Blob:
 
 def width_at(line: Picture, height: int) -> int:
     """Pixels that a line takes when it is brought to `height`."""
-    return math.ceil(height * line.shape[1] / line.shape[0])
+    width: int = math.ceil(height * line.shape[1] / line.shape[0])
+    return width
 
 
 def _blob(picture: Picture, size: Size, canvas: Size, params: cv2.dnn.Image2BlobParams) -> Blob:

@@ -65,7 +65,8 @@ def _each_its_own(scores: _Floats) -> _Floats:
     """As `_as_probabilities`, for a sigmoid."""
     if scores.min() >= 0 and scores.max() <= 1:
         return scores
-    probabilities: _Floats = (1 + np.tanh(scores / 2)) / 2  # the same, without overflows
+    half = np.float32(0.5)
+    probabilities: _Floats = half + half * np.tanh(half * scores)  # the same, without overflows
     return probabilities
 
 

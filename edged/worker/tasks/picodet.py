@@ -43,7 +43,7 @@ def rows(outputs: Sequence[Array], spec: ModelSpec) -> _Floats:
     boxes = np.concatenate([boxes for _, boxes in found])
     kept = [
         _best_of_class(index, scores[:, index], boxes, spec)
-        for index in np.flatnonzero((scores >= spec.threshold).any(axis=0))
+        for index in np.flatnonzero((scores >= spec.threshold).any(axis=0)).tolist()
     ]
     if not kept:
         return np.empty((0, 6), np.float32)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 from urllib.parse import quote
 
-import cv2
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import pytest
@@ -36,6 +35,7 @@ from tests.daemon.contract import (
     post_form,
     results,
 )
+from tests.pictures import decoded
 from tests.support import Answer, RunningDaemon
 
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -352,8 +352,7 @@ def test_the_drawn_picture(
     assert "image" not in plain.json["data"]
     drawn = picture(shown)
     assert size_of(drawn) == size_of(model.image)
-    before = cv2.imdecode(np.frombuffer(model.image, np.uint8), cv2.IMREAD_COLOR).astype(int)
-    after = cv2.imdecode(np.frombuffer(drawn, np.uint8), cv2.IMREAD_COLOR).astype(int)
+    before, after = decoded(model.image).astype(int), decoded(drawn).astype(int)
     changed = (np.abs(before - after).max(axis=2) > 60).mean()
     assert 0 < changed < 0.5, "something is drawn, and the picture is still to be seen"
 
@@ -387,7 +386,7 @@ def turned(pixels: Any, orientation: int) -> bytes:
 def test_a_turned_photo_gives_the_boxes_of_the_upright_one(
     daemon: RunningDaemon, detector: Known, orientation: int
 ) -> None:
-    pixels = cv2.imdecode(np.frombuffer(detector.image, np.uint8), cv2.IMREAD_COLOR)
+    pixels = decoded(detector.image)
     pixels = pixels[: pixels.shape[0] - pixels.shape[1] // 20]  # no square
     upright = daemon.post(f"{BINARY}?mid={detector.mid}", turned(pixels, 1))
     answer = daemon.post(f"{BINARY}?mid={detector.mid}&show=1", turned(pixels, orientation))

@@ -22,6 +22,7 @@ from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.model import Model, Prepared
 from edged.worker.ocr.networks import fit
+from tests.pictures import decoded
 
 ENGINES = ("paddlelite", "paddle")
 WORDS = ("Surrey", "invoice", "gross weight", "Total", "delivery", "HELLO", "board 7", "camera")
@@ -70,7 +71,7 @@ def read(model: Model, picture: Picture) -> List[Result]:
 
 
 def photo(fixtures: Path, name: str) -> Picture:
-    return cv2.imread(str(fixtures / "photos" / name)).astype(np.uint8)
+    return decoded((fixtures / "photos" / name).read_bytes())
 
 
 def plain(text: str) -> str:
