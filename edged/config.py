@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Any, Dict, Literal, Mapping, Optional
+from typing import Any, Dict, Literal, Mapping, Optional, Tuple
 
 import msgspec
 import yaml
 from msgspec import Meta
-from typing_extensions import Annotated
+from typing_extensions import Annotated, get_args, get_origin
 
 from edged.errors import ConfigError
 from edged.registry.spec import EngineChoice
@@ -156,9 +156,17 @@ class _Loader(yaml.SafeLoader):
 
 
 def describe(name: str) -> str:
-    """The help text of a setting."""
+    """The help text of a setting, with the values it may have where they are a list."""
     (meta,) = (extra for extra in FIELDS[name].type.__metadata__ if isinstance(extra, Meta))
-    return meta.description or ""
+    among = choices(name)
+    return f"{meta.description} One of {', '.join(among)}." if among else meta.description or ""
+
+
+def choices(name: str) -> Tuple[str, ...]:
+    """The values that a setting may have; empty where they are not a list."""
+    kind, *_ = get_args(FIELDS[name].type)
+    origin: Any = get_origin(kind)
+    return get_args(kind) if origin is Literal else ()
 
 
 def default(name: str) -> Any:
@@ -210,5 +218,7 @@ def _checked(values: Mapping[str, Any], source: str, strict: bool) -> Mapping[st
         try:
             checked[name] = msgspec.convert(value, FIELDS[name].type, strict=strict)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"{source}: {name}: {error}") from None
+            among = ", ".join(choices(name))
+            reason = f"{value!r} is none of {among}" if among else str(error)
+            raise ConfigError(f"{source}: {name}: {reason}") from None
     return checked

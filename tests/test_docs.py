@@ -29,6 +29,12 @@ def test_settings_are_documented_with_default_and_meaning(name: str) -> None:
     assert f"| `{name}` | `{default}` | {config.describe(name)} |" in SETTINGS
 
 
+@pytest.mark.parametrize("name", [name for name in config.FIELDS if config.choices(name)])
+def test_the_values_of_a_setting_are_documented(name: str) -> None:
+    (row,) = (line for line in SETTINGS.splitlines() if line.startswith(f"| `{name}` |"))
+    assert ", ".join(config.choices(name)) in row
+
+
 def test_no_setting_is_documented_that_does_not_exist() -> None:
     rows = [line for line in SETTINGS.splitlines() if line.startswith("| `")]
     assert len(rows) == len(config.FIELDS)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import typing
 from pathlib import Path
 from typing import Any, List
 
 import pytest
 
-from edged.config import FIELDS
+from edged.config import choices
 from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
 from edged.wire import TensorInfo
@@ -235,8 +234,7 @@ def test_threads_and_power_mode_where_the_build_has_them(
 
 
 def test_every_power_mode_of_the_settings_exists() -> None:
-    (modes, *_) = typing.get_args(FIELDS["power_mode"].type)
-    for mode in typing.get_args(modes):
+    for mode in choices("power_mode"):
         assert hasattr(lite.PowerMode, f"LITE_POWER_{mode.upper()}")
 
 
