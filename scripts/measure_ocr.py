@@ -71,7 +71,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
     from edged.registry.registry import look
     from edged.wire import EngineOptions, PredictOptions
     from edged.worker.clock import Clock
-    from edged.worker.engines import first_engine
+    from edged.worker.engines import loader
     from edged.worker.ocr import networks
     from edged.worker.process import keep_freed_memory
     from edged.worker.tasks.ocr import Ocr
@@ -81,8 +81,8 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
     networks._MOST_COLUMNS = int(columns)
     spec = look(Path(folder)).spec
     assert spec is not None
-    options = EngineOptions((engine,), cache, threads=1, power_mode="high")
-    _, task = first_engine(options, lambda load: Ocr(spec, load))
+    options = EngineOptions(engine, cache, threads=1, power_mode="high")
+    task = Ocr(spec, loader(options))
     pictures = []
     for page in PAGES:
         picture = np.full((60 + 50 * page.lines, 1200, 3), 245, np.uint8)
