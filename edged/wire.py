@@ -64,18 +64,8 @@ class Infer(msgspec.Struct, tag=True, frozen=True):
     seconds: float
 
 
-class TensorInfo(msgspec.Struct, frozen=True):
-    """Shape is empty where the engine does not say it before a run."""
-
-    name: str
-    shape: Tuple[int, ...]
-    dtype: str
-
-
 class Loaded(msgspec.Struct, tag=True, frozen=True):
     """The model is loaded, and has run once on a blank picture."""
-
-    inputs: List[TensorInfo]
 
 
 class Running(msgspec.Struct, tag=True, frozen=True):

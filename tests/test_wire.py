@@ -33,7 +33,7 @@ TO_WORKER: List[wire.ToWorker] = [
     wire.Infer(1, wire.PredictOptions(True, 5, 0.25), 9.5),
 ]
 FROM_WORKER: List[wire.FromWorker] = [
-    wire.Loaded([wire.TensorInfo("image", (1, 3, 8, 8), "float32")]),
+    wire.Loaded(),
     wire.Running(1 << 40),
     wire.Answer(
         1, [Result(0, "头盔", 0.5, BBox(1, 2, 3, 4), {"a": [1]})], 8, 9, Stages(1, 2, 3, 4, 5), 1

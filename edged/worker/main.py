@@ -38,7 +38,7 @@ def serve(channel: socket.socket) -> int:
             raise TypeError(load)
         limit_memory(load.memory_limit)
         model = Model(load)
-        wire.send(channel, wire.Loaded(model.inputs))
+        wire.send(channel, wire.Loaded())
     except (EOFError, ConnectionError):
         return 0
     except MemoryError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, NamedTuple
 
 from edged.results import Result, Stages
-from edged.wire import Load, PredictOptions, TensorInfo
+from edged.wire import Load, PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import loader
@@ -33,10 +33,6 @@ class Model:
         spec = load.spec
         self._kind = spec.task
         self._task = TASKS[spec.task](spec, loader(load.options))
-
-    @property
-    def inputs(self) -> List[TensorInfo]:
-        return list(self._task.inputs)
 
     def predict(self, prepared: Prepared, options: PredictOptions, clock: Clock) -> Outcome:
         """Raises as `Task.predict`."""

@@ -17,9 +17,8 @@ from edged.registry.spec import (
     Resizing,
     ToFloat,
 )
-from edged.wire import TensorInfo
 from edged.worker.decode import Picture
-from edged.worker.engines import Array
+from edged.worker.engines import Array, TensorInfo
 from edged.worker.engines.inputs import picture_input
 from edged.worker.geometry import offset, place, resized
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edged.registry.formats.description import input_size
 from edged.registry.spec import AnyStep, ModelFiles, ModelSpec, Normalize
-from edged.wire import TensorInfo
+from edged.worker.engines import TensorInfo
 from edged.worker.preprocess import Preprocess
 
 Picture = NDArray[np.uint8]

@@ -21,7 +21,7 @@ from edged.registry.spec import (
     Resize,
     ResizeShort,
 )
-from edged.wire import TensorInfo
+from edged.worker.engines import TensorInfo
 from edged.worker.preprocess import Preprocess
 
 Pixels = npt.NDArray[np.uint8]

@@ -21,7 +21,7 @@ from edged.registry.spec import (
     ResizeShort,
     ToFloat,
 )
-from edged.wire import TensorInfo
+from edged.worker.engines import TensorInfo
 from tests.worker.steps import MEAN, NORM, SIZES, blob, noise, normalized, rgb, run, same
 
 INTERPS = {"nearest": 0, "linear": 1, "cubic": 2, "area": 3, "lanczos": 4}

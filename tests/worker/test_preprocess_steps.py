@@ -20,8 +20,8 @@ from edged.registry.spec import (
     ResizeInside,
     ResizeShort,
 )
-from edged.wire import TensorInfo
 from edged.worker.decode import decode
+from edged.worker.engines import TensorInfo
 from edged.worker.geometry import place
 from tests.worker.steps import MEAN, NORM, STD, blob, noise, normalized, rgb, run, same
 

@@ -10,9 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edged.registry.spec import ModelFiles
-from edged.wire import EngineOptions, TensorInfo
+from edged.wire import EngineOptions
 
 Array = npt.NDArray[np.generic]
+
+
+class TensorInfo(NamedTuple):
+    name: str
+    shape: Tuple[int, ...]
+    dtype: str
 
 
 class Network(NamedTuple):
@@ -20,17 +26,15 @@ class Network(NamedTuple):
 
     Where another size is wanted too, the same files are loaded once more: a predictor of
     Paddle Lite does not survive a second one. `resizable` says that a size which the
-    program declares is only that of the export, and does not bind; `trial`
-    is whether loading ends with a run on a blank picture, which files that have run at
-    another size can do without. `batch` is how many pictures a run may have at most, of
-    a program whose only input they are. `rows` is whether an output of two dimensions
-    lists things, of which the task drops those that are not finite.
+    program declares is only that of the export, and does not bind. `batch` is how many
+    pictures a run may have at most, of a program whose only input they are. `rows` is
+    whether an output of two dimensions lists things, of which the task drops those that
+    are not finite.
     """
 
     files: ModelFiles
     input_size: Tuple[int, int]
     resizable: bool = False
-    trial: bool = True
     batch: int = 1
     rows: bool = False
 

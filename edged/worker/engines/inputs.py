@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from edged.errors import BadOutput, EngineError
-from edged.wire import TensorInfo
-from edged.worker.engines import Array, Engine, Network
+from edged.worker.engines import Array, Engine, Network, TensorInfo
 
 Shapes = Dict[str, Tuple[int, ...]]
 
@@ -99,17 +98,17 @@ class OwnThread:
             raise EngineError("the network runs on the thread that loaded it, and on no other")
 
 
-def try_out(engine: Engine) -> None:
-    """Runs on a blank picture, so that a network that cannot run is known at once.
+def try_out(engine: Engine) -> List[Array]:
+    """The outputs for a blank picture, so that a network that cannot run is known at once.
 
     A blank one is no picture a camera sends, and a network may well divide by its
     contrast: one that answers NaN gets a second chance on noise. Raises EngineError.
     """
     try:
-        engine.run(_trial(engine.inputs, noise=False))
+        return engine.run(_trial(engine.inputs, noise=False))
     except BadOutput:
         try:
-            engine.run(_trial(engine.inputs, noise=True))
+            return engine.run(_trial(engine.inputs, noise=True))
         except BadOutput as error:
             raise EngineError(f"{error}, for a blank picture and for noise") from error
 

@@ -15,15 +15,16 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence, TypeVar
 from weakref import WeakValueDictionary
 
 from edged.errors import EngineError
+from edged.registry import program
 from edged.registry.spec import ModelFiles
-from edged.wire import EngineOptions, TensorInfo
-from edged.worker.engines import Array, Network
+from edged.wire import EngineOptions
+from edged.worker.engines import Array, Network, TensorInfo
 from edged.worker.engines.inputs import (
     OwnThread,
+    check_declared,
     check_feeds,
     check_finite,
     input_shapes,
-    try_out,
 )
 
 # What Paddle's enforce statements become in Python (phi/core/enforce.h, by category).
@@ -38,19 +39,18 @@ _loaded: WeakValueDictionary[ModelFiles, Paddle] = WeakValueDictionary()
 
 
 def load(network: Network, options: EngineOptions) -> Paddle:
-    """Loads the exported files as they are, and tries them out. Raises EngineError."""
+    """Loads the exported files as they are. Raises EngineError."""
     files = network.files
     if files.kind == "nb":
         raise EngineError("an .nb is for Paddle Lite only, the paddle engine takes the full model")
     inference = library()
     loaded = _loaded.get(files)
+    if not files.is_pir:
+        check_declared(program.of(files).inputs, network)
     if loaded is not None:
-        engine = loaded.at_size(network)
-    else:
-        config = _config(inference, files, options)
-        engine = _loaded[files] = Paddle(_enforced(inference.create_predictor, config), network)
-    if network.trial:
-        try_out(engine)
+        return loaded.at_size(network)
+    config = _config(inference, files, options)
+    engine = _loaded[files] = Paddle(_enforced(inference.create_predictor, config), network)
     return engine
 
 

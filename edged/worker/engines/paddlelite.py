@@ -16,22 +16,21 @@ import numpy as np
 
 from edged.errors import EngineError
 from edged.registry import program
-from edged.wire import EngineOptions, TensorInfo
-from edged.worker.engines import Array, Network, convert, nb
+from edged.wire import EngineOptions
+from edged.worker.engines import Array, Network, TensorInfo, convert, nb
 from edged.worker.engines.inputs import (
     OwnThread,
     check_declared,
     check_feeds,
     check_finite,
     input_shapes,
-    try_out,
 )
 
 _DTYPES = {"FP32": "float32", "INT32": "int32", "INT64": "int64"}
 
 
 def load(network: Network, options: EngineOptions) -> PaddleLite:
-    """Converts if need be (into the folder `options.cache`), loads, and tries out.
+    """Converts if need be (into the folder `options.cache`) and loads.
 
     To be called while the process has one thread. Raises EngineError.
     """
@@ -43,10 +42,7 @@ def load(network: Network, options: EngineOptions) -> PaddleLite:
     if hasattr(config, "set_power_mode"):
         mode = f"LITE_POWER_{options.power_mode.upper()}"
         config.set_power_mode(getattr(lite.PowerMode, mode))
-    engine = PaddleLite(lite.create_paddle_predictor(config), network)
-    if network.trial:
-        try_out(engine)
-    return engine
+    return PaddleLite(lite.create_paddle_predictor(config), network)
 
 
 class PaddleLite:

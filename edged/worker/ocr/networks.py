@@ -45,7 +45,6 @@ to 75 MB more.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import cv2
@@ -55,10 +54,10 @@ from numpy.typing import NDArray
 from edged.errors import BadOutput, EngineError, ModelFolderError
 from edged.registry import program
 from edged.registry.spec import BoxRules, ModelFiles, Reading
-from edged.wire import TensorInfo
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Array, Engine, Load, Network
+from edged.worker.engines.inputs import try_out
 from edged.worker.ocr import ctc
 from edged.worker.ocr.crop import Blob, Size, line_blob, page_blob, width_at
 from edged.worker.ocr.db import Quad, TextBox, find_boxes
@@ -89,10 +88,9 @@ class Detector:
         self._files, self._rules, self._load = files, rules, load
         self._canvas = self._canvases[0]
         self._engine: Optional[Engine] = None
-        engine = self._on(self._canvas)
-        self.inputs: Sequence[TensorInfo] = engine.inputs
+        (output, *_) = try_out(self._on(self._canvas))
         width, height = self._canvas
-        _check_shape("detection", _blank_run(engine), (1, 1, height, width))
+        _check_shape("detection", output, (1, 1, height, width))
 
     def find(self, picture: Picture, clock: Clock) -> List[TextBox]:
         """Corners are in whole pixels of the picture, those of its frame included."""
@@ -115,7 +113,7 @@ class Detector:
     def _on(self, canvas: Size) -> Engine:
         if self._engine is None or canvas != self._canvas:
             self._engine = None  # lets go of the memory before more is taken
-            self._engine = self._load(Network(self._files, canvas, trial=False))
+            self._engine = self._load(Network(self._files, canvas))
             self._canvas = canvas
         return self._engine
 
@@ -149,9 +147,10 @@ class Angle:
 
     def __init__(self, files: ModelFiles, load: Load) -> None:
         batch = _batch(_declared(files), _ANGLE_SIZE[0])
-        network = Network(files, _ANGLE_SIZE, resizable=True, trial=False, batch=batch)
+        network = Network(files, _ANGLE_SIZE, resizable=True, batch=batch)
         self._engine = load(network)
-        _check_shape("angle", _blank_run(self._engine), (1, 2))
+        (output, *_) = try_out(self._engine)
+        _check_shape("angle", output, (1, 2))
 
     def turned(self, lines: Sequence[Picture], clock: Clock) -> List[bool]:
         """Of each line, whether it is."""
@@ -178,7 +177,7 @@ class Recognition:
         self._files, self._load = reading.recognition, load
         self._engines: Dict[int, Engine] = {}
         self._letters = ("", *reading.letters, " ")
-        output = _blank_run(self._on(self._widths[0]))
+        (output, *_) = try_out(self._on(self._widths[0]))
         if output.ndim != 3:
             raise EngineError(f"recognition answers [1, T, C], this one {list(output.shape)}")
         if output.shape[2] != len(self._letters):
@@ -221,7 +220,7 @@ class Recognition:
     def _on(self, width: int) -> Engine:
         if width not in self._engines:
             size, batch = (width, self._height), _batch(self._inputs, width)
-            network = Network(self._files, size, trial=False, batch=batch)
+            network = Network(self._files, size, batch=batch)
             self._engines[width] = self._load(network)
         return self._engines[width]
 
@@ -243,21 +242,13 @@ def _batch(inputs: Mapping[str, Sequence[int]], width: int) -> int:
 
 def _declared(files: ModelFiles) -> Dict[str, Tuple[int, ...]]:
     """The inputs of the program: none where that is not to be known."""
-    if files.kind == "nb" or Path(files.model).suffix == ".json":
+    if files.kind == "nb" or files.is_pir:
         return {}
     return program.of(files).inputs
 
 
 def _run(engine: Engine, blob: Blob) -> List[Array]:
     return engine.run({engine.inputs[0].name: blob})
-
-
-def _blank_run(engine: Engine) -> Array:
-    """The first output for a blank picture. Raises EngineError where that fails."""
-    try:
-        return _run(engine, np.zeros(engine.inputs[0].shape, np.float32))[0]
-    except BadOutput as error:
-        raise EngineError(str(error)) from error
 
 
 def _check_shape(name: str, output: Array, shape: Tuple[int, ...]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Protocol, Sequence
+from typing import Callable, Dict, List, Protocol
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result
-from edged.wire import PredictOptions, TensorInfo
+from edged.wire import PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
@@ -16,9 +16,6 @@ from edged.worker.tasks.single import single
 
 class Task(Protocol):
     """A loaded model. It is opened and asked on one thread."""
-
-    @property
-    def inputs(self) -> Sequence[TensorInfo]: ...
 
     def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
         """`clock` gets a lap for each stage. A drawn picture is not a task's business.

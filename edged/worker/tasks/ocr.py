@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result, clip_bbox
-from edged.wire import PredictOptions, TensorInfo
+from edged.wire import PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Load
@@ -42,11 +42,6 @@ class Ocr:
         if reading.angle is not None:
             self._angle = Angle(reading.angle, load)
         self._recognition = Recognition(reading, load)
-
-    @property
-    def inputs(self) -> Sequence[TensorInfo]:
-        """The detector's, at the first of its sizes."""
-        return self._detector.inputs
 
     def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
         """Neither `top` nor `threshold` binds: every line that is read is an answer."""

@@ -6,12 +6,14 @@ from typing import Callable, List, Sequence
 
 import msgspec
 
+from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelSpec
 from edged.results import Result
-from edged.wire import PredictOptions, TensorInfo
+from edged.wire import PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.decode import Picture
 from edged.worker.engines import Array, Engine, Load, Network
+from edged.worker.engines.inputs import try_out
 from edged.worker.preprocess import Preprocess
 
 Results = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
@@ -37,10 +39,15 @@ class SingleNetwork:
         self._engine = engine
         self._preprocess = Preprocess(spec, engine.inputs)
         self._results = results
+        self._try_out()
 
-    @property
-    def inputs(self) -> Sequence[TensorInfo]:
-        return self._engine.inputs
+    def _try_out(self) -> None:
+        """Raises EngineError for a network that cannot run, or is of another task."""
+        outputs, (width, height) = try_out(self._engine), self._spec.fixed_size
+        try:
+            self._results(outputs, self._spec, width, height, 1)
+        except BadOutput as error:
+            raise EngineError(f"it cannot serve as {self._spec.task}: {error}") from error
 
     def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
         height, width = picture.shape[:2]

@@ -14,12 +14,15 @@ from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import Network, paddle
 from tests.worker.engines.conftest import (
+    TWICE,
     Copier,
+    Op,
     combined,
     network_of,
     options,
     picture,
     run_python,
+    write_program,
 )
 
 pytest.importorskip("paddle", reason="Paddle Inference is not installed")
@@ -127,7 +130,7 @@ def test_an_nb_is_for_paddle_lite(tmp_path: Path) -> None:
         paddle.load(network, options(tmp_path))
 
 
-@pytest.mark.parametrize(("suffix", "said"), [("pdiparams", "tensor"), ("pdmodel", "parse")])
+@pytest.mark.parametrize(("suffix", "said"), [("pdiparams", "tensor"), ("pdmodel", "cut short")])
 def test_a_file_cut_short_is_named_in_a_sentence(
     picodet: ModelFiles, copied: Copier, tmp_path: Path, suffix: str, said: str
 ) -> None:
@@ -176,3 +179,9 @@ def test_without_the_library_it_says_how_to_install_it() -> None:
     code += "from edged.worker.engines import paddle; paddle.library()"
     done = run_python(code)
     assert "pip install 'edged[paddle]'" in done.stderr
+
+
+def test_a_size_that_the_program_is_not_made_for_is_refused(tmp_path: Path) -> None:
+    path = write_program(tmp_path / "model", [Op("scale", "image", "out", TWICE)])
+    with pytest.raises(EngineError, match="is made for the shape"):
+        paddle.load(network_of(combined(path), (16, 16)), options(tmp_path))

@@ -11,8 +11,7 @@ import pytest
 
 from edged.errors import BadOutput, EngineError
 from edged.registry.spec import ModelFiles
-from edged.wire import TensorInfo
-from edged.worker.engines import Array, paddlelite
+from edged.worker.engines import Array, TensorInfo, paddlelite
 from tests.worker.engines.conftest import (
     IMAGE,
     TWICE,

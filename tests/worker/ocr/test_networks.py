@@ -12,9 +12,8 @@ import pytest
 
 from edged.errors import BadOutput, EngineError, ModelFolderError
 from edged.registry.spec import BoxRules, ModelFiles, Reading
-from edged.wire import TensorInfo
 from edged.worker.clock import Clock
-from edged.worker.engines import Array, Network
+from edged.worker.engines import Array, Network, TensorInfo
 from edged.worker.ocr.networks import Angle, Detector, Recognition
 from tests.worker.engines.conftest import Tensor, combined, write_program
 
