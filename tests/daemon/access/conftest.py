@@ -38,7 +38,13 @@ def guarded(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     key = make_key(own, "everything")
     origins = f"{SHOP} {BOARD}"
     with RunningDaemon(
-        models=DEMO_MODELS, state=own, auth="required", cors_origins=origins, log_level="debug"
+        models=DEMO_MODELS,
+        state=own,
+        auth="required",
+        cors_origins=origins,
+        log_level="debug",
+        deadline=60,  # a busy machine is no business of these tests
+        run_timeout=60,
     ) as daemon:
         token = token_of(daemon, key)
         yield Guarded(daemon, own, key, token)
