@@ -248,7 +248,8 @@ class Pool:
         if self._sample is None:
             return
         answer: asyncio.Future[Prediction] = self._loop.create_future()
-        worker.send(Job(self._sample.image, wire.PredictOptions(), 0.0, answer))
+        deadline = self._loop.time() + _LOAD_SECONDS
+        worker.send(Job(self._sample.image, wire.PredictOptions(), deadline, answer))
         try:
             self._learn(await worker.next_finished())
         finally:
