@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from typing import Any, Callable, Dict, List, Match, NamedTuple, Optional
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT.parent / "shared" / "fixtures"
 DEMO_MODELS = ROOT / "models"
+LITE = importlib.util.find_spec("paddlelite") is not None
+"""Whether Paddle Lite is installed."""
 
 _START_SECONDS = 60.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -19,11 +18,10 @@ from edged.registry.registry import look
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import nb
 from tests.registry.packing import pack_folder
-from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
+from tests.support import DEMO_MODELS, LITE, ROOT, RunningDaemon, wait_for
 from tests.worker.engines.conftest import Op, Tensor, write_program
 
 DIGITS = DEMO_MODELS / "digits"
-LITE = importlib.util.find_spec("paddlelite") is not None
 needs_paddle_lite = pytest.mark.skipif(not LITE, reason="Paddle Lite, which converts, is not here")
 
 

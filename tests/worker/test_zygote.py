@@ -16,10 +16,8 @@ from typing import Iterator, List, NamedTuple
 import pytest
 
 from edged import wire
-from tests.support import ROOT, alive, descendants, wait_for
+from tests.support import LITE, ROOT, alive, descendants, wait_for
 from tests.worker.engines.conftest import Op, combined, options, spec_of, write_program
-
-pytest.importorskip("paddlelite.lite", reason="Paddle Lite is not installed")
 
 SECONDS = 30.0
 
@@ -197,11 +195,12 @@ def test_a_process_that_cannot_be_had() -> None:
 
 
 def test_the_engines_words_stay_out_of_the_channel(server: Server, tmp_path: Path) -> None:
-    """It aborts on an operator that it does not know, and says so."""
+    """It does not know the operator: Paddle Lite aborts, Paddle Inference raises."""
     files = combined(write_program(tmp_path / "model", [Op("sqrx", "image", "out")]))
     worker = server.spawn()
     spec = spec_of(files)
-    load = wire.Load(spec, options(tmp_path / "cache"), 1 << 30)
+    engine = "paddlelite" if LITE else "paddle"
+    load = wire.Load(spec, options(tmp_path / "cache", engine=engine), 1 << 30)
     worker.channel.sendall(wire.encode(load))
     message = worker.receive()
     assert isinstance(message, wire.Failure)

@@ -24,6 +24,8 @@ from tests.daemon.workers.conftest import (
     counters_of,
     end,
     free_port,
+    needs_lite,
+    needs_lites_memory,
     next_worker,
     no_new_worker,
     picture,
@@ -53,6 +55,7 @@ def times(log: str, words: str) -> List[float]:
     return [datetime.strptime(time, "%Y-%m-%d %H:%M:%S,%f").timestamp() for time in found]
 
 
+@needs_lite
 def test_one_that_dies_at_every_load(serve: Serve, colours: Path, tmp_path: Path) -> None:
     add_crashing_model(colours, tmp_path)
     daemon = serve(colours)
@@ -76,6 +79,7 @@ def test_one_that_dies_at_every_load(serve: Serve, colours: Path, tmp_path: Path
     assert (ready.status, ready.json["failed"]) == (200, ["bad"])
 
 
+@needs_lite
 def test_what_one_engine_dies_of_another_may_serve(serve: Serve, tmp_path: Path) -> None:
     pytest.importorskip("paddle", reason="Paddle Inference is not installed")
     folder = add_model(tmp_path / "models")
@@ -95,6 +99,7 @@ def test_an_engine_that_cannot_be_imported_fails_its_models_only(
     serve: Serve, tmp_path: Path, at_import: str
 ) -> None:
     """As where the processor lacks what a library was compiled for."""
+    pytest.importorskip("paddlelite", reason="Paddle Lite, for the other, is not installed")
     library = tmp_path / "libraries" / "paddle"
     library.mkdir(parents=True)
     (library / "__init__.py").write_text(at_import)
@@ -108,6 +113,7 @@ def test_an_engine_that_cannot_be_imported_fails_its_models_only(
     assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
 
 
+@needs_lite
 def test_the_others_serve_meanwhile(serve: Serve, colours: Path, tmp_path: Path) -> None:
     """And a daemon that is stopped in the pause before a restart stops at once."""
     add_crashing_model(colours, tmp_path)
@@ -188,6 +194,7 @@ def test_one_that_only_fails_is_replaced(serve: Serve, colours: Path) -> None:
     assert counters_of(daemon)["restarts"] == 1
 
 
+@needs_lites_memory
 def test_one_that_grows_is_replaced(serve: Serve, colours: Path, tmp_path: Path) -> None:
     """Decoded, a picture is larger than memory_mib; smaller than twice that."""
     daemon = serve(colours, memory_mib=64)
@@ -201,6 +208,7 @@ def test_one_that_grows_is_replaced(serve: Serve, colours: Path, tmp_path: Path)
     assert "lost worker" not in daemon.log()
 
 
+@needs_lites_memory
 def test_two_that_do_not_fit_together(serve: Serve, colours: Path, tmp_path: Path) -> None:
     """Each for itself fits into twice memory_mib: neither is blamed, and both are answered."""
     daemon = serve(colours, memory_mib=64)

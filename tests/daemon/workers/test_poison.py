@@ -26,6 +26,7 @@ from tests.daemon.workers.conftest import (
     colour_of,
     counters_of,
     end,
+    needs_lites_memory,
     no_new_worker,
     picture,
     poison_of,
@@ -134,6 +135,7 @@ def test_a_series_of_them_does_not_fail_the_model(serve: Serve, tmp_path: Path) 
     assert colour_of(ask_at_once(daemon, picture("red", 6))) == "red"
 
 
+@needs_lites_memory
 def test_its_own_rlimit(serve: Serve, two_workers: Path, tmp_path: Path) -> None:
     """A picture that does not fit into the model's memory is as bad as a crash."""
     daemon = serve(two_workers, memory_mib=64)

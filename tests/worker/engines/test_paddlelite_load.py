@@ -9,7 +9,9 @@ from typing import Any, List
 import numpy as np
 import pytest
 
-from edged.config import choices
+from edged.config import choices, load_settings
+from edged.daemon.capacity import Machine
+from edged.daemon.plan import Plan, make_plans
 from edged.errors import EngineError
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import Array, TensorInfo, convert, nb, paddlelite
@@ -25,6 +27,7 @@ from tests.worker.engines.conftest import (
     network_of,
     options,
     picture,
+    spec_of,
     write_program,
 )
 
@@ -205,10 +208,10 @@ def test_a_network_without_outputs_is_refused(
         paddlelite.load(network, options(tmp_path))
 
 
-def test_threads_and_power_mode_where_the_build_has_them(
-    twice: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only builds for ARM have these methods, so here they are put on the real class."""
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> List[object]:
+    """What a build for ARM is asked for. Only such builds have these methods, so here they are put
+    on the real class."""
     asked: List[object] = []
 
     class ForArm(lite.MobileConfig):  # type: ignore[misc,name-defined]
@@ -218,15 +221,26 @@ def test_threads_and_power_mode_where_the_build_has_them(
         def set_power_mode(self, mode: object) -> None:
             asked.append(mode)
 
-    paddlelite.load(network_of(twice), options(tmp_path / "cache", threads=3))  # it has none
     monkeypatch.setattr(lite, "MobileConfig", ForArm)
+    return asked
+
+
+def test_a_build_without_threads_and_power_mode(twice: ModelFiles, tmp_path: Path) -> None:
     paddlelite.load(network_of(twice), options(tmp_path / "cache", threads=3))
-    assert asked == [3, lite.PowerMode.LITE_POWER_HIGH]
 
 
-def test_every_power_mode_of_the_settings_exists() -> None:
-    for mode in choices("power_mode"):
-        assert hasattr(lite.PowerMode, f"LITE_POWER_{mode.upper()}")
+@pytest.mark.parametrize("mode", choices("power_mode"))
+def test_threads_and_power_mode_where_the_build_has_them(
+    twice: ModelFiles, tmp_path: Path, asked: List[object], mode: str
+) -> None:
+    """From the command line to the engine, on an idle board of four cores."""
+    flags = {"power_mode": mode, "state": str(tmp_path), "engine": "paddlelite"}
+    board = Machine(cores=4, available=4 << 30, arm=True)
+    (plan,) = make_plans([spec_of(twice)], load_settings(None, {}, flags), board)
+    assert isinstance(plan, Plan)
+    (attempt,) = plan.attempts
+    paddlelite.load(network_of(twice), attempt.load.options)
+    assert asked == [4, getattr(lite.PowerMode, f"LITE_POWER_{mode.upper()}")]
 
 
 def test_a_python_without_paddle_lite(
