@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
 from typing_extensions import Annotated
@@ -17,9 +17,17 @@ PICTURE, ANSWER = "sample.jpg", "sample.json"
 _MAX_PICTURE = 16 << 20
 _MAX_ANSWER = 1 << 20
 
-_SCORE_TOLERANCE = 0.03
-_BOX_TOLERANCE = 3.0  # pixels, and with it a part of the box's longer side:
-_BOX_TOLERANCE_PART = 0.01
+
+class Tolerance(NamedTuple):
+    """How far a result may be off: `score`, and an edge of its box in pixels, to which comes a
+    `part` of the box's longer side."""
+
+    score: float = 0.03
+    pixels: float = 3.0
+    part: float = 0.01
+
+
+_TOLERANCE = Tolerance()
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -44,7 +52,12 @@ class Sample(msgspec.Struct, frozen=True):
     image: bytes
     expected: Optional[Tuple[Expected, ...]]
 
-    def difference(self, results: Sequence[Result], threshold: float = 0.5) -> Optional[str]:
+    def difference(
+        self,
+        results: Sequence[Result],
+        threshold: float = 0.5,
+        tolerance: Tolerance = _TOLERANCE,
+    ) -> Optional[str]:
         """How `results` disagree, in one sentence; None when they agree.
 
         Another engine, processor or JPEG decoder moves scores a little, and with them
@@ -53,15 +66,15 @@ class Sample(msgspec.Struct, frozen=True):
         if self.expected is None:
             return None
         left = list(results)
-        cut = _cut(threshold, [result.score for result in results])
+        cut = _cut(threshold, [result.score for result in results]) + tolerance.score
         for expected in sorted(self.expected, key=lambda one: -one.score):
             found = _best(expected, left)
-            complaint = _complaint(expected, found)
+            complaint = _complaint(expected, found, tolerance)
             if complaint is None and found is not None:
                 left.remove(found)
             elif expected.score > cut:
                 return complaint
-        cut = _cut(threshold, [expected.score for expected in self.expected])
+        cut = _cut(threshold, [expected.score for expected in self.expected]) + tolerance.score
         for result in left:
             if not result.score <= cut:  # so that NaN is a difference
                 return f"{_named(result.label, result.score)} is not expected"
@@ -86,12 +99,12 @@ def read_sample(path: Path) -> Optional[Sample]:
 
 
 def _cut(threshold: float, others: Sequence[float]) -> float:
-    """Up to this score a result may be missing from the other list.
+    """Up to about this score a result may be missing from the other list.
 
     A detector's list ends at the threshold, a classifier's with the last of its top few,
     which may be below it.
     """
-    return min([threshold, *others]) + _SCORE_TOLERANCE
+    return min([threshold, *others])
 
 
 def _best(expected: Expected, results: Sequence[Result]) -> Optional[Result]:
@@ -116,19 +129,18 @@ def _edges(box: BBox) -> Tuple[float, float, float, float]:
     return box.left, box.top, box.left + box.width, box.top + box.height
 
 
-def _complaint(expected: Expected, found: Optional[Result]) -> Optional[str]:
+def _complaint(expected: Expected, found: Optional[Result], tolerance: Tolerance) -> Optional[str]:
     if found is None:
         return f"{expected} is missing"
     if expected.label is not None and found.label != expected.label:
         return f"class {found.index} is labelled {found.label}, not {expected.label}"
-    tolerance = _BOX_TOLERANCE
+    pixels = tolerance.pixels
     if expected.location is not None:
-        longer = max(expected.location.width, expected.location.height)
-        tolerance += _BOX_TOLERANCE_PART * longer
+        pixels += tolerance.part * max(expected.location.width, expected.location.height)
     distance = _distance(expected, found)
-    if not distance <= tolerance:  # so that NaN is a difference
+    if not distance <= pixels:  # so that NaN is a difference
         return f"the box of {expected} is {distance:.1f} pixels off"
-    if not abs(found.score - expected.score) <= _SCORE_TOLERANCE:
+    if not abs(found.score - expected.score) <= tolerance.score:
         return f"{expected} has the score {found.score:.2f} now"
     return None
 

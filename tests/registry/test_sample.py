@@ -10,7 +10,7 @@ from typing import Any, List, Optional
 import pytest
 
 from edged.errors import ModelFolderError
-from edged.registry.sample import Expected, Sample, read_sample
+from edged.registry.sample import Expected, Sample, Tolerance, read_sample
 from edged.results import BBox, Result
 
 
@@ -45,6 +45,17 @@ def test_order_does_not_matter() -> None:
 def test_small_drifts_agree() -> None:
     drifted = [result(0, 0.88, (12.5, 17.5, 102, 198)), result(1, 0.725, (303, 303, 50, 60))]
     assert sample([CAT, DOG]).difference(drifted) is None
+
+
+def test_a_tolerance_of_ones_own() -> None:
+    tight = Tolerance(score=0.001, pixels=0.5, part=0.0)
+    near, far = result(0, 0.9, (10.4, 20, 100, 200)), result(0, 0.9, (10.6, 20, 100, 200))
+    assert sample([CAT]).difference([near], tolerance=tight) is None
+    assert "pixels off" in str(sample([CAT]).difference([far], tolerance=tight))
+    assert "has the score" in str(sample([CAT]).difference([result(0, 0.898)], tolerance=tight))
+    faint = result(1, 0.52)  # what is left out near the threshold
+    assert sample([CAT, faint]).difference([CAT]) is None
+    assert sample([CAT, faint]).difference([CAT], tolerance=tight) is not None
 
 
 @pytest.mark.parametrize(
