@@ -14,8 +14,9 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 import requests
 
+from edged.keys import NewKey
 from tests.daemon.contract import Connection, Json, json_body, plain
-from tests.daemon.dialects.cloud import OCR, Model, content_of, found, see, text_of, words
+from tests.daemon.dialects.cloud import OCR, TOKEN, Model, content_of, found, see, text_of, words
 from tests.support import RunningDaemon
 
 _EXPECT = "Expect: 100-continue\r\n"
@@ -126,6 +127,17 @@ def test_text_by_urllib(reader: RunningDaemon, token: str, hello: bytes) -> None
     request.add_header("Content-Type", _FORM)
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert len(words(json.load(answer))) == 1
+
+
+def test_a_token_for_a_form_with_a_newline_behind(
+    daemon: RunningDaemon, token: str, key: NewKey
+) -> None:
+    """As `echo` and editors leave one in a file that curl sends."""
+    form = {"grant_type": "client_credentials", "client_id": key.api_key}
+    body = urlencode({**form, "client_secret": key.secret_key}).encode()
+    for end in (b"", b"\n", b"\r\n"):
+        answer = daemon.post(TOKEN, body + end, {"Content-Type": _FORM})
+        assert answer.json["access_token"]
 
 
 PICTURE_SAMPLES: Dict[str, Callable[[bytes], Sample]] = {
