@@ -107,21 +107,12 @@ def _print_announcement(daemon: app.Daemon) -> None:
     click.echo(f"edged {edged.__version__} on {daemon.url}")
     rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
     print_table(["mid", "name", "task", "state", ""], rows)
-    click.echo(_who_may(daemon))
+    click.echo(daemon.who_may)
     for served, info in zip(daemon.service.models, infos):
         if info.state == "ready":
             click.echo(f"Try:\n  {_curl(daemon.url, info.mid, served.entry)}")
             return
     click.echo("No model is ready.")
-
-
-def _who_may(daemon: app.Daemon) -> str:
-    if daemon.wants_token:
-        return "Every route but health wants a token (edged keys create)."
-    return (
-        "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes and the list of models. "
-        "The others want a token (edged keys create)."
-    )
 
 
 def _curl(url: str, mid: Optional[int], entry: Entry) -> str:

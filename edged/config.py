@@ -21,7 +21,10 @@ from edged.registry.spec import EngineChoice
 
 ENVIRONMENT_PREFIX = "EDGED_"
 
-_ORIGINS = r"^ *((\*|https?://[^\s/]+)( +|$))*$"
+# As browsers send them: lower case, and a port only if it is not the usual one.
+_HOST = r"([a-z0-9.-]+|\[[0-9a-f:]+\])"
+_ORIGIN = rf"(http://{_HOST}(:(?!80( |$))[0-9]+)?|https://{_HOST}(:(?!443( |$))[0-9]+)?)"
+_ORIGINS = rf"^ *((\*|{_ORIGIN})( +|$))*$"
 
 
 def _default_state() -> str:
@@ -58,8 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="Folder for what must last: converted models, unpacked zips, mids, "
-            "poison pictures.",
+            description="Folder for what must last: API keys, converted models, unpacked zips, "
+            "mids, poison pictures.",
         ),
     ] = msgspec.field(default_factory=_default_state)
     deadline: Annotated[
@@ -124,6 +127,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def max_body(self) -> int:
         """`max_body_mib` in bytes."""
         return int(self.max_body_mib * (1 << 20))
+
+    @property
+    def max_bodies(self) -> int:
+        """`max_bodies_mib` in bytes."""
+        return int(self.max_bodies_mib * (1 << 20))
 
     @property
     def wants_token(self) -> bool:

@@ -125,6 +125,11 @@ class TokenExpired(EdgedError):
     when = "the access token is older than 30 days"
 
 
+class BadCredentials(EdgedError):
+    code, http_status = 110, 401
+    when = "the API key or its secret is wrong (token service)"
+
+
 class KeyRevoked(EdgedError):
     code, http_status = 15, 401
     when = "the access token's key was revoked"
@@ -179,6 +184,11 @@ class ModelFolderError(EdgedError):
 class ConfigError(EdgedError):
     code, http_status = 336000, 500
     when = "a setting is unknown or wrong"
+
+
+class KeyStoreError(EdgedError):
+    code, http_status = 336000, 500
+    when = "the keys cannot be read or changed"
 
 
 def _table(root: Type[EdgedError]) -> Dict[str, Type[EdgedError]]:

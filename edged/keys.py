@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import msgspec
 
-from edged.errors import ConfigError
+from edged.errors import KeyStoreError
 
 FILE = "keys.sqlite"
 
@@ -38,7 +38,7 @@ _SCHEMA = (
     )""",
     "CREATE UNIQUE INDEX name_in_use ON keys (name) WHERE NOT revoked",
     """CREATE TABLE usage (
-        api_key TEXT PRIMARY KEY REFERENCES keys,
+        api_key TEXT PRIMARY KEY,
         day TEXT NOT NULL,
         today INTEGER NOT NULL,
         total INTEGER NOT NULL
@@ -93,15 +93,18 @@ class NewKey(NamedTuple):
 
 
 class KeyStore:
-    """One connection, for one thread. Raises ConfigError when the file cannot be used."""
+    """One connection, for one thread. Raises KeyStoreError when the file cannot be used."""
 
     def __init__(self, state: Path, create: bool = False) -> None:
         """Without `create` the file must be there."""
         self.file = state / FILE
         with self._errors():
             if create:
-                state.mkdir(parents=True, exist_ok=True)
+                state.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _create_file(self.file, like=state)
+            if self.file.is_file() and self.file.stat().st_mode & 0o077:
+                # Whoever reads what tokens are signed with can make them.
+                raise PermissionError("others may read it: chmod 600 it")
             self._db = sqlite3.connect(
                 f"{self.file.absolute().as_uri()}?mode=rw",
                 uri=True,
@@ -130,6 +133,12 @@ class KeyStore:
     def close(self) -> None:
         self._db.close()
 
+    def last_change(self) -> float:
+        """When a file of it was last written, in seconds since 1970."""
+        with self._errors():
+            there = (Path(f"{self.file}{suffix}") for suffix in ("", "-wal"))
+            return max(file.stat().st_mtime for file in there if file.exists())
+
     def data_version(self) -> int:
         """Another number after any change that was not made through this connection."""
         with self._errors():
@@ -147,7 +156,7 @@ class KeyStore:
     def keys(self) -> List[Key]:
         """Revoked ones too: their tokens are told apart from tokens of nobody."""
         with self._errors():
-            rows = self._db.execute(f"SELECT {', '.join(Key._fields)} FROM keys ORDER BY created")
+            rows = self._db.execute(f"SELECT {', '.join(Key._fields)} FROM keys ORDER BY rowid")
             return [_key(*row) for row in rows]
 
     def usage(self) -> Dict[str, Usage]:
@@ -163,10 +172,10 @@ class KeyStore:
             )
 
     def create(self, name: str, rules: Rules) -> NewKey:
-        """Raises ConfigError when a key in use has the name, or a name cannot be printed."""
+        """Raises KeyStoreError when a key in use has the name, or a name cannot be printed."""
         for word in (name, *(rules.models or ())):
             if not word.strip() or not word.isprintable():
-                raise ConfigError(f"{word!r} is not a name: it must be text that can be printed")
+                raise KeyStoreError(f"{word!r} is not a name: it must be text that can be printed")
         new = NewKey(_random(_API_KEY_LENGTH), _random(_SECRET_LENGTH))
         salt = secrets.token_bytes(16)
         values = (
@@ -181,12 +190,12 @@ class KeyStore:
         )
         with self._errors(), self._writing():
             if self._find(name) is not None:
-                raise ConfigError(f"there is a key {name} already")
+                raise KeyStoreError(f"there is a key {name} already")
             self._db.execute(f"INSERT INTO keys VALUES ({', '.join('?' * len(values))})", values)
         return new
 
     def revoke(self, which: str) -> None:
-        """`which` is a name or an API key. Raises ConfigError when no key in use has it."""
+        """`which` is a name or an API key. Raises KeyStoreError when no key in use has it."""
         with self._errors(), self._writing():
             self._db.execute(
                 "UPDATE keys SET revoked = 1 WHERE api_key = ?", (self._existing(which),)
@@ -207,7 +216,7 @@ class KeyStore:
     def _existing(self, which: str) -> str:
         found = self._find(which)
         if found is None:
-            raise ConfigError(f"there is no key {which}")
+            raise KeyStoreError(f"there is no key {which}")
         return found
 
     def _find(self, which: str) -> Optional[str]:
@@ -222,17 +231,18 @@ class KeyStore:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite itself gives up some, on a full disk for one
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeError, msgspec.DecodeError) as error:
-            raise ConfigError(f"the keys in {self.file}: {error}") from None
+            raise KeyStoreError(f"the keys in {self.file}: {error}") from None
 
 
 def _key(*row: Any) -> Key:

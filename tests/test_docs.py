@@ -19,8 +19,8 @@ SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 MODELS = (ROOT / "docs" / "models.md").read_text()
 
-# These two stop a command before it serves anything: no client ever sees them.
-BEFORE_SERVING = {"ConfigError", "ModelFolderError"}
+# These stop a command before it serves anything: no client ever sees them.
+BEFORE_SERVING = {"ConfigError", "KeyStoreError", "ModelFolderError"}
 
 
 @pytest.mark.parametrize("name", list(config.FIELDS))

@@ -18,7 +18,7 @@ from typing import Iterator, List
 
 import pytest
 
-from edged.errors import ConfigError
+from edged.errors import KeyStoreError
 from edged.keys import FILE, Key, KeyStore, Rules
 from tests.daemon.access.keyring import edged_keys, listed, make_key, ran
 from tests.support import ROOT
@@ -93,11 +93,26 @@ def test_a_secret_is_kept_as_its_scrypt_hash_only(state: Path) -> None:
     assert len(key.salt) >= 16
 
 
-def test_equal_secrets_have_other_hashes(state: Path) -> None:
+def test_every_secret_has_a_salt_of_its_own(state: Path) -> None:
     with closing(KeyStore(state, create=True)) as store:
         store.create("a", Rules())
         store.create("b", Rules())
-    assert len({key.salt for key in keys_of(state)}) == 2
+    salts = {key.salt for key in keys_of(state)}
+    with closing(KeyStore(state)) as store:
+        store.rotate("a")
+    assert len(salts | {key.salt for key in keys_of(state)}) == 3
+
+
+def test_a_file_that_others_can_read_is_refused(state: Path) -> None:
+    make_key(state)
+    (state / FILE).chmod(0o640)
+    with pytest.raises(KeyStoreError, match="chmod 600"):
+        KeyStore(state)
+
+
+def test_the_folder_is_its_owners_only(state: Path) -> None:
+    make_key(state / "new")
+    assert (state / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_names_are_unique_among_the_keys_in_use(state: Path) -> None:
@@ -117,9 +132,9 @@ def test_a_key_that_is_not_in_use_is_named(state: Path) -> None:
         store.create("shop", Rules())
         store.revoke("shop")
         for which in ("shop", "nobody", os.fsdecode(b"\xff")):
-            with pytest.raises(ConfigError):
+            with pytest.raises(KeyStoreError):
                 store.revoke(which)
-            with pytest.raises(ConfigError):
+            with pytest.raises(KeyStoreError):
                 store.rotate(which)
     done = edged_keys(state, "rotate", "shop")
     assert (done.returncode, done.stderr) == (1, "edged: there is no key shop\n")
@@ -135,9 +150,9 @@ def test_without_keys_the_file_is_named(state: Path) -> None:
 @pytest.mark.parametrize("name", ["a\nb", "", " ", os.fsdecode(b"\xff"), "a\x1b[2J"], ids=ascii)
 def test_a_name_is_text_that_can_be_printed(state: Path, name: str) -> None:
     with closing(KeyStore(state, create=True)) as store:
-        with pytest.raises(ConfigError, match="not a name"):
+        with pytest.raises(KeyStoreError, match="not a name"):
             store.create(name, Rules())
-        with pytest.raises(ConfigError, match="not a name"):
+        with pytest.raises(KeyStoreError, match="not a name"):
             store.create("shop", Rules(models=(name,)))
         assert store.keys() == []
 
@@ -234,7 +249,7 @@ def test_a_file_that_cannot_be_used_is_named_and_left_alone(state: Path, how: st
     file = state / FILE
     spoil(file, how)
     before = None if how == "folder" else file.read_bytes()
-    with pytest.raises(ConfigError, match=f"^the keys in {file}: "):
+    with pytest.raises(KeyStoreError, match=f"^the keys in {file}: "):
         keys_of(state)
     if before is not None:
         assert file.read_bytes() == before
@@ -252,7 +267,7 @@ def test_the_commands_say_it_in_one_line(state: Path) -> None:
 def test_without_the_signing_secret_the_file_cannot_be_used(state: Path) -> None:
     make_key(state)
     spoil(state / FILE, "DELETE FROM signing")
-    with closing(KeyStore(state)) as store, pytest.raises(ConfigError, match="signed"):
+    with closing(KeyStore(state)) as store, pytest.raises(KeyStoreError, match="signed"):
         store.signing_secret()
 
 
@@ -280,7 +295,7 @@ def test_a_file_that_is_read_only_is_named(read_only: str) -> None:
         what = state if read_only == "folder" else state / FILE
         what.chmod(what.stat().st_mode & ~0o222)
         try:
-            with without_privileges(), pytest.raises(ConfigError, match=FILE):
+            with without_privileges(), pytest.raises(KeyStoreError, match=FILE):
                 KeyStore(state).revoke("shop")
         finally:
             state.chmod(0o700)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple, Union
+from typing import Callable, List, Optional, Protocol, Tuple, Union
 
 import aiohttp_cors
 import msgspec
@@ -15,7 +16,7 @@ from aiohttp import web
 from edged.config import Settings
 from edged.daemon.auth import Gate
 from edged.daemon.capacity import this_machine
-from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
+from edged.daemon.dialects import easydl, edgeboard, ocr, token
 from edged.daemon.ops import Health, ModelList
 from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.service import Served, Service
@@ -87,6 +88,18 @@ def _allow_origins(app: web.Application, origins: List[str]) -> None:
         cors.add(route)
 
 
+class _Dialect(Protocol):
+    """What a module of dialects/ offers for the errors on its paths."""
+
+    def speaks(self, path: str) -> bool: ...
+
+    def error_response(self, request: web.Request, error: EdgedError) -> web.Response: ...
+
+
+# Every other path is EdgeBoard's.
+_DIALECTS: Tuple[_Dialect, ...] = (token, easydl, ocr)
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
@@ -104,19 +117,21 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPForbidden:  # a page of another origin asks what it may
         raise
     except Exception:
-        _log.exception("%s %s", request.method, request.path)
+        route = request.match_info.route.resource  # the path itself is the client's, and may lie
+        _log.exception("%s %s", request.method, route.canonical if route else "")
         return _error_response(request, EdgedError())
 
 
 def _error_response(request: web.Request, error: EdgedError) -> web.Response:
     """In the form of the dialect whose path it is, whether there is such a route or not."""
     path = request.rel_url.raw_path  # a name in it may have any sign, escaped
-    if token.speaks(path):
-        response = token.error_response(request, error)
-    elif baidu.speaks(path):
-        response = baidu.error_response(request, error)
-    else:
-        response = edgeboard.error_response(request, error)
+    dialect = next((dialect for dialect in _DIALECTS if dialect.speaks(path)), None)
+    error_response = dialect.error_response if dialect else edgeboard.error_response
+    response = error_response(request, error)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if response.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if not request.content.is_eof() and _is_long_or_asked_for(request):
         # What is still to come of the body is of no use, nor is the connection after it.
         response.force_close()
@@ -139,6 +154,16 @@ class Daemon:
         self.wants_token = settings.wants_token
         self.url = ""
 
+    @property
+    def who_may(self) -> str:
+        """What is open to anyone, in a sentence."""
+        if self.wants_token:
+            return "Every route but health and the token service wants a token (edged keys create)."
+        return (
+            "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes and the list of "
+            "models. The others want a token (edged keys create)."
+        )
+
     async def start(self) -> None:
         """Listens at once; models load behind it. Raises ConfigError when it cannot."""
         settings = self._settings
@@ -151,8 +176,7 @@ class Daemon:
             for entry, plan in surveyed
         ]
         self.service = Service(served, settings)
-        most_bytes = int(settings.max_bodies_mib * (1 << 20))
-        self._traffic = Traffic(most_bytes)
+        self._traffic = Traffic(settings.max_bodies)
         app = make_app(self.service, settings, self._traffic, gate)
         self._runner = web.AppRunner(
             app,
@@ -170,13 +194,15 @@ class Daemon:
         self._site = web.TCPSite(self._runner, settings.host, settings.port)
         try:
             await self._site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
             await gate.stop()
             where = f"{settings.host}:{settings.port}"
-            raise ConfigError(f"cannot listen on {where}: {error.strerror}") from None
+            reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
+            raise ConfigError(f"cannot listen on {where}: {reason}") from None
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        _log.info("serving at %s. %s", self.url, self.who_may)
         assert self._runner.server is not None
         self._closing_idle = loop.create_task(self._traffic.close_idle(self._runner.server))
         self._loading = [

@@ -19,8 +19,9 @@ from edged.daemon.quota import Quota
 from edged.daemon.routes import Caller, Handler, Route
 from edged.daemon.uploads import expect_handler
 from edged.errors import (
-    ConfigError,
+    BadCredentials,
     KeyRevoked,
+    KeyStoreError,
     QueueFull,
     TokenExpired,
     TokenInvalid,
@@ -54,6 +55,7 @@ class Gate:
         self._wants_token = wants_token
         self._keys: Dict[str, Key] = {}
         self._secret = _no_secret()
+        self._last_change = 0.0
         self._quota = Quota()
         self._book = _Book(state)
         self._thread = ThreadPoolExecutor(1, "keys")
@@ -98,8 +100,7 @@ class Gate:
     def _key(self, token: str) -> Key:
         """Raises TokenMalformed, TokenExpired, TokenInvalid or KeyRevoked."""
         try:
-            # A board without a clock of its own may be behind the time that it had before.
-            options: Any = {"require": ["sub", "exp", "generation"], "verify_iat": False}
+            options: Any = {"require": ["sub", "exp", "generation"]}
             claims = jwt.decode(token, self._secret, algorithms=[_ALGORITHM], options=options)
         except jwt.ExpiredSignatureError:
             raise TokenExpired() from None
@@ -118,12 +119,11 @@ class Gate:
             raise KeyRevoked()
         return key
 
-    async def issue(self, api_key: str, secret: str) -> Optional[str]:
-        """A token, or None when the secret is wrong. Raises KeyError for an unknown key, and
-        QueueFull when many others are being checked."""
-        key = self._keys[api_key]
-        if key.revoked:
-            raise KeyError(api_key)
+    async def issue(self, api_key: str, secret: str) -> str:
+        """A token. Raises BadCredentials, and QueueFull when many others are being checked."""
+        key = self._keys.get(api_key)
+        if key is None or key.revoked:
+            raise BadCredentials("unknown client id")
         if self._checks >= _MOST_CHECKS:
             raise QueueFull("too many secrets are being checked at once")
         self._checks += 1
@@ -133,8 +133,10 @@ class Gate:
         finally:
             self._checks -= 1
         if not right:
-            return None
-        expires = int(time.time()) + TOKEN_SECONDS
+            raise BadCredentials("Client authentication failed")
+        # A board without a clock of its own begins in the past, and must not make tokens that
+        # have expired once it knows the time.
+        expires = int(max(time.time(), self._last_change)) + TOKEN_SECONDS
         claims = {"sub": key.api_key, "generation": key.generation, "exp": expires}
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
@@ -149,14 +151,14 @@ class Gate:
             # First, since keys can be revoked while there is no room for counters.
             news = await loop.run_in_executor(self._thread, self._book.news)
             if news is not None:
-                self._secret = news.secret
+                self._secret, self._last_change = news.secret, news.last_change
                 self._keys = {key.api_key: key for key in news.keys}
                 self._quota.restore(news.usage)
             usage = self._quota.unsaved()
             if usage:
                 await loop.run_in_executor(self._thread, self._book.save, usage)
                 self._quota.saved(usage)
-        except ConfigError as error:
+        except KeyStoreError as error:
             if str(error) != self._trouble:
                 _log.error("%s", error)
             self._trouble = str(error)
@@ -175,6 +177,7 @@ class _News(NamedTuple):
     secret: bytes
     keys: List[Key]
     usage: Dict[str, Usage]
+    last_change: float
 
 
 class _Book:
@@ -183,19 +186,20 @@ class _Book:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._store: Optional[KeyStore] = None
-        self._inode = 0
+        self._inode: Optional[int] = None  # 0: there is none; None: it is not known
         self._version = -1
 
     def news(self) -> Optional[_News]:
         """What the store holds now, or None when nothing is new.
 
-        Raises ConfigError when there is a store that cannot be used.
+        Raises KeyStoreError when there is a store that cannot be used.
         """
         inode = self._inode_now()
         if inode != self._inode:
             self.close()
             if inode == 0:
-                return _News(_no_secret(), [], {})
+                self._inode = 0
+                return _News(_no_secret(), [], {}, 0.0)
             self._store = KeyStore(self._state)
             self._inode = inode
         if self._store is None:
@@ -203,12 +207,13 @@ class _Book:
         version = self._store.data_version()
         if version == self._version:
             return None
-        news = _News(self._store.signing_secret(), self._store.keys(), self._store.usage())
+        store = self._store
+        news = _News(store.signing_secret(), store.keys(), store.usage(), store.last_change())
         self._version = version
         return news
 
     def save(self, usage: Dict[str, Usage]) -> None:
-        """Without a store there are no keys whose usage would matter. Raises ConfigError."""
+        """Without a store there are no keys whose usage would matter. Raises KeyStoreError."""
         if self._store is not None:
             self._store.save_usage(usage)
 
@@ -218,12 +223,12 @@ class _Book:
         except FileNotFoundError:
             return 0
         except OSError as error:
-            raise ConfigError(f"the keys in {self._state / FILE}: {error.strerror}") from None
+            raise KeyStoreError(f"the keys in {self._state / FILE}: {error.strerror}") from None
 
     def close(self) -> None:
         if self._store is not None:
             self._store.close()
-        self._store, self._inode, self._version = None, 0, -1
+        self._store, self._inode, self._version = None, None, -1
 
 
 def _no_secret() -> bytes:

@@ -93,12 +93,19 @@ def parse_urlencoded(body: bytes) -> Dict[str, bytes]:
 
 
 def _unescape(value: bytes) -> bytes:
-    """As urllib's `unquote_to_bytes`, which takes 25 ms of the loop for a megabyte of base64.
+    """What urllib's `unquote_to_bytes` gives, which takes 25 ms of the loop for a megabyte.
 
-    Quoted-printable is the same code with another sign, and in the library in C.
+    Quoted-printable is the same code with another sign, and in the library in C; it is
+    more lenient. Raises InvalidArgument for a `%` that escapes nothing.
     """
     if b"%" not in value:
         return value
     if value.count(b"=") > _MOST_BARE_EQUALS:
         raise InvalidArgument("a field of the form has `=` all over it")
-    return binascii.a2b_qp(value.replace(b"=", b"%3D").replace(b"%", b"="))
+    bare = value.replace(b"=", b"%3D")
+    plain = binascii.a2b_qp(bare.replace(b"%", b"="))
+    # An escape is two characters longer than what it stands for; what is none is shortened
+    # by less, except before the end of a line.
+    if len(bare) - len(plain) != 2 * bare.count(b"%") or b"%\n" in value or b"%\r" in value:
+        raise InvalidArgument("a field of the form has a `%` that escapes nothing")
+    return plain

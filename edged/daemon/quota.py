@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Set, Tuple
+from typing import Callable, Dict, Set, Tuple
 
 from edged.errors import DailyLimit, SecondLimit, TotalLimit
 from edged.keys import Key, Usage
@@ -12,9 +12,12 @@ _NEVER = Usage("", 0, 0)
 
 
 class Quota:
-    """Counts what is admitted; what is refused costs the key nothing."""
+    """Counts what is admitted; what a limit refuses costs the key nothing. `monotonic` is a
+    clock, in seconds.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._usage: Dict[str, Usage] = {}
         self._changed: Set[str] = set()
         # Of each key: when its second began, on the monotonic clock, and requests since.
@@ -34,7 +37,7 @@ class Quota:
 
     def admit(self, key: Key) -> None:
         """One request more. Raises SecondLimit, DailyLimit or TotalLimit."""
-        rules, now = key.rules, time.monotonic()
+        rules, now = key.rules, self._monotonic()
         began, count = self._seconds.get(key.api_key, (now, 0))
         if now - began >= 1:
             began, count = now, 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Dict
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -37,6 +37,19 @@ def test_a_form_that_is_escaped_gives_its_values_back(fields: Dict[str, str]) ->
     body = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in fields.items())
     values = parse_urlencoded(body.encode())
     assert {name: values[name].decode() for name in fields} == fields
+
+
+@given(st.text("%=+2Bbfzé\r\n", max_size=12).map(str.encode))
+def test_escapes_are_urllibs_or_the_form_is_refused(value: bytes) -> None:
+    with contextlib.suppress(InvalidArgument):
+        body = b"image=" + value + b"."
+        assert parse_urlencoded(body) == {"image": unquote_to_bytes(value) + b"."}
+
+
+@pytest.mark.parametrize("value", [b"abc%", b"a%%b", b"a%zz", b"a%\nb", b"%", b"a%4"])
+def test_a_percent_sign_that_escapes_nothing_is_refused(value: bytes) -> None:
+    with pytest.raises(InvalidArgument):
+        parse_urlencoded(b"image=" + value + b"&x=1")
 
 
 @pytest.mark.parametrize("body", [b"&" * 100, b"image=%3D" + b"=" * 100])

@@ -8,7 +8,6 @@ anything else and would lose the body.
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from itertools import count
 from typing import Dict, Optional, Type
@@ -18,6 +17,7 @@ from aiohttp import web
 
 from edged.daemon.answers import respond
 from edged.daemon.bodies import decode_base64
+from edged.daemon.routes import Caller
 from edged.errors import (
     BadImage,
     DeadlinePassed,
@@ -70,9 +70,6 @@ _CODES: Dict[Type[EdgedError], int] = {
     Stopping: 2,
     DeadlinePassed: 336100,
 }
-_PATHS = re.compile(
-    "/(rpc|rest)/.*|/[^/]+/(ImageClassification|ObjectDetection|ImageSegmentation)/?"
-)
 
 MOST_BASE64 = 4 << 20
 _LEAST_SIDE, _MOST_SIDE = 15, 4096
@@ -103,12 +100,6 @@ def new_log_id() -> int:
     return next(_log_ids)
 
 
-def speaks(path: str) -> bool:
-    """Whether a client of these dialects asks for `path`, as it was sent, even if there is no
-    such route."""
-    return _PATHS.fullmatch(path) is not None
-
-
 def location_of(result: Result) -> Location:
     """Corner by corner, so that it stays inside the picture."""
     box = result.location
@@ -117,8 +108,8 @@ def location_of(result: Result) -> Location:
     return Location(left, top, right - left, bottom - top)
 
 
-def answer(request: web.Request, reply: Reply) -> web.Response:
-    _log.info("log_id %d %s", reply.log_id, request.rel_url.raw_path)
+def answer(request: web.Request, caller: Caller, reply: Reply) -> web.Response:
+    _log.info("log_id %d %s %s", reply.log_id, request.rel_url.raw_path, caller.name or "-")
     return respond(request, reply)
 
 

@@ -26,6 +26,8 @@ from edged.wire import PredictOptions
 
 _DEFAULT_TOP = 6
 _MOST_DIGITS = 9
+# More than this is no more exact.
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{0,32})?")
 
 
 class Fields(msgspec.Struct):
@@ -81,6 +83,15 @@ _APIS = (
     _Api("segmentation", "ImageSegmentation", "segmentation", _segment),
 )
 _CLOUD = ("/rpc/2.0/ai_custom/v1", "/rpc/2.0/ai_custom_bml/v1")
+_PATHS = re.compile(f"/rpc/.*|/[^/]+/({'|'.join(api.local for api in _APIS)})/?")
+
+error_response = baidu.error_response
+
+
+def speaks(path: str) -> bool:
+    """Whether a client of this API asks for `path`, as it was sent, even if there is no such
+    route."""
+    return _PATHS.fullmatch(path) is not None
 
 
 class EasyDL:
@@ -113,7 +124,7 @@ class EasyDL:
             served, Request(image, options, deadline, caller.models)
         )
         results = [api.result(result) for result in prediction.results]
-        return baidu.answer(request, Reply(baidu.new_log_id(), results))
+        return baidu.answer(request, caller, Reply(baidu.new_log_id(), results))
 
 
 def _top(fields: Fields) -> int:
@@ -121,20 +132,18 @@ def _top(fields: Fields) -> int:
     value = fields.top_num
     if value is None:
         return _DEFAULT_TOP
-    text = str(value).strip()
-    if not re.fullmatch(r"0*[1-9][0-9]*", text):
-        raise InvalidArgument(f"top_num must be a number of 1 or more, not {text[:32]!r}")
-    return int(text[-_MOST_DIGITS:]) if len(text) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    digits = str(value).strip().lstrip("0")
+    if not re.fullmatch("[1-9][0-9]*", digits):
+        raise InvalidArgument(f"top_num must be a number of 1 or more, not {str(value)[:32]!r}")
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _threshold(fields: Fields) -> Optional[float]:
     value = fields.threshold
     if value is None:
         return None
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = math.nan
-    if not 0 <= threshold <= 1:
-        raise InvalidArgument(f"threshold must be a number in 0..1, not {str(value)[:32]!r}")
-    return threshold
+    if isinstance(value, str):
+        value = float(value) if _DECIMAL.fullmatch(value.strip()) else math.nan
+    if not 0 <= value <= 1:
+        raise InvalidArgument(f"threshold must be 0 to 1, not {str(fields.threshold)[:32]!r}")
+    return value

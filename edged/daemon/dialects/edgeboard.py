@@ -159,7 +159,7 @@ class EdgeBoard:
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
     reply = Reply(error.code, msgspec.UNSET, str(error))
-    return respond(request, reply, error.http_status, _retry_after(error))
+    return respond(request, reply, error.http_status)
 
 
 def _retry_after(error: EdgedError) -> Dict[str, str]:

@@ -25,6 +25,13 @@ _ROUTES = {"accurate_basic": False, "general_basic": False, "accurate": True, "g
 
 _DEFAULT_LANGUAGE = "CHN_ENG"
 
+error_response = baidu.error_response
+
+
+def speaks(path: str) -> bool:
+    """Whether a client of this API asks for `path`, even if there is no such route."""
+    return path.startswith("/rest/")
+
 
 class Fields(msgspec.Struct):
     image: Optional[str] = None
@@ -64,7 +71,7 @@ class Ocr:
             Request(image, PredictOptions(), deadline, caller.models),
         )
         lines = [_line(result, located) for result in prediction.results]
-        return baidu.answer(request, Reply(baidu.new_log_id(), len(lines), lines))
+        return baidu.answer(request, caller, Reply(baidu.new_log_id(), len(lines), lines))
 
     def _reader(self, language: str, caller: Caller) -> Served:
         """Of the models that read it, and that the caller may use, the first that is ready.
@@ -85,11 +92,15 @@ class Ocr:
 
 
 def _fields(request: web.Request, body: bytes) -> Fields:
-    """JSON by its first character, since clients send it under any Content-Type."""
+    """JSON by its first character, since clients send it under any Content-Type; what is said
+    to be JSON and is no form either has that error.
+    """
     content_type = request.headers.get("Content-Type", "")
     if not body.strip():
         raise ImageMissing("the body is empty: it must have the image in it")
     if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+        return parse_json(body, Fields)
+    if content_type.lower().startswith("application/json") and b"image=" not in body:
         return parse_json(body, Fields)
     if content_type.lower().startswith("multipart/"):
         form = parse_multipart(body, boundary_of(content_type))

@@ -14,7 +14,7 @@ from edged.daemon.forms import parse_urlencoded
 from edged.daemon.routes import Caller, Route
 from edged.daemon.service import deadline_of
 from edged.daemon.uploads import Hold, read_body
-from edged.errors import EdgedError
+from edged.errors import BadCredentials, EdgedError
 
 PATH = "/oauth/2.0/token"
 
@@ -54,14 +54,7 @@ class TokenService:
             return _refusal(
                 request, 400, "unsupported_grant_type", "grant_type must be client_credentials"
             )
-        try:
-            token = await self._gate.issue(
-                fields.get("client_id", ""), fields.get("client_secret", "")
-            )
-        except KeyError:
-            return _refusal(request, 401, "invalid_client", "unknown client id")
-        if token is None:
-            return _refusal(request, 401, "invalid_client", "Client authentication failed")
+        token = await self._gate.issue(fields.get("client_id", ""), fields.get("client_secret", ""))
         return respond(request, Token(token), headers={"Cache-Control": "no-store"})
 
     async def _fields(self, request: web.Request) -> Dict[str, str]:
@@ -81,6 +74,8 @@ def speaks(path: str) -> bool:
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes this service's form."""
     kind = "temporarily_unavailable" if error.retry_after else "invalid_request"
+    if isinstance(error, BadCredentials):
+        kind = "invalid_client"
     return _refusal(request, error.http_status, kind, str(error))
 
 

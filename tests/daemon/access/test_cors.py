@@ -111,7 +111,12 @@ def test_any_origin(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "origins", ["shop.example", "https://shop.example/", "https://a,https://b", "ftp://a", "**"]
+    "origins",
+    [
+        *("shop.example", "https://shop.example/", "https://a,https://b", "ftp://a", "**"),
+        *("https://*.shop.example", "https://SHOP.example", "https://u@a", "https://a?x"),
+        *("https://a.example:443", "http://a.example:80", "https://a https://b:443"),
+    ],
 )
 def test_what_is_no_origin_is_refused_by_name(origins: str) -> None:
     with pytest.raises(ConfigError, match="cors_origins"):

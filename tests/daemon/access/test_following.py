@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
+import jwt
 import pytest
 
 from edged.keys import FILE, KeyStore, NewKey
@@ -73,6 +76,32 @@ def test_a_store_that_is_taken_away(serve: Serve, own_state: Path) -> None:
     assert code_of(ask(daemon, token)) == 110
 
 
+def test_a_store_that_breaks_and_is_taken_away(serve: Serve, own_state: Path) -> None:
+    """Nobody is let in by what stood in it."""
+    daemon = serve(auth="required")
+    token = token_of(daemon, make_key(own_state))
+    for file in own_state.glob(f"{FILE}*"):
+        file.unlink()
+    broken = own_state / FILE
+    broken.touch(0o600)
+    broken.write_bytes(b"no database" * 100)
+    wait_for(lambda: "the keys in" in daemon.log())
+    broken.unlink()
+    wait_for(lambda: code_of(ask(daemon, token)) == 110)
+
+
+def test_a_clock_that_is_behind_makes_no_tokens_that_have_expired(
+    serve: Serve, own_state: Path
+) -> None:
+    """As on a board without a battery, that last knew the time when its keys were changed."""
+    key = make_key(own_state)
+    ahead = time.time() + 1000 * 24 * 3600
+    os.utime(own_state / FILE, (ahead, ahead))
+    token = token_of(serve(auth="required"), key)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["exp"] > ahead
+
+
 def test_a_store_that_breaks_and_is_mended(serve: Serve, own_state: Path) -> None:
     """The keys that are known go on; the log says it once; what was counted is not lost."""
     key = make_key(own_state, total=8)
@@ -80,6 +109,7 @@ def test_a_store_that_breaks_and_is_mended(serve: Serve, own_state: Path) -> Non
     token = token_of(daemon, key)
     file, aside = own_state / FILE, own_state / "aside"
     file.rename(aside)
+    file.touch(0o600)
     file.write_bytes(b"no database at all\n" * 400)
     said = f"the keys in {file}: file is not a database"
     wait_for(lambda: said in daemon.log())

@@ -12,6 +12,7 @@ from typing import List, Optional
 import pytest
 
 from edged.daemon.quota import Quota
+from edged.errors import SecondLimit
 from edged.keys import FILE, KeyStore, NewKey, Usage
 from tests.daemon.access.conftest import Serve
 from tests.daemon.access.keyring import MODELS, ask, bearer, code_of, listed, make_key, token_of
@@ -91,6 +92,23 @@ def test_per_second(serve: Serve, own_state: Path) -> None:
     assert (refused.status, code_of(refused)) == (429, SECOND)
     assert refused.headers["retry-after"] == "1"
     wait_for(lambda: code_of(ask(daemon, token)) == 0)
+
+
+def test_so_many_in_a_second_and_no_more(own_state: Path) -> None:
+    now = 1000.0
+    quota = Quota(lambda: now)
+    make_key(own_state, per_second=3)
+    with closing(KeyStore(own_state)) as store:
+        (key,) = store.keys()
+    for second in (1000.0, 1001.0):
+        now = second
+        for _ in range(3):
+            quota.admit(key)
+        with pytest.raises(SecondLimit):
+            quota.admit(key)
+        now = second + 0.99
+        with pytest.raises(SecondLimit):
+            quota.admit(key)
 
 
 def test_what_is_refused_costs_nothing(serve: Serve, own_state: Path) -> None:

@@ -95,7 +95,8 @@ def test_what_is_open_is_said_at_the_start(serve: Serve, tmp_path: Path) -> None
     config = configured(tmp_path, "host: 0.0.0.0\nauth: off\n")
     daemon = serve(config=config)
     wait_for(lambda: "Open to whoever reaches it" in daemon.log())
-    (line,) = [line for line in daemon.log().splitlines() if line.startswith("Open")]
+    line = next(line for line in daemon.log().splitlines() if "Open to" in line)
+    assert "serving at" in line  # logged, before the models are loaded
     for what in ("EdgeBoard", "EasyDL-local", "list of models", "edged keys create"):
         assert what in line
     assert daemon.request("GET", MODELS).status == 200
@@ -103,6 +104,6 @@ def test_what_is_open_is_said_at_the_start(serve: Serve, tmp_path: Path) -> None
 
 def test_what_is_closed_is_said_at_the_start(serve: Serve) -> None:
     daemon = serve(host="0.0.0.0", auth="required")
-    wait_for(lambda: "Every route but health wants a token" in daemon.log())
+    wait_for(lambda: "Every route but health and the token service wants a token" in daemon.log())
     assert "Open to" not in daemon.log()
     assert daemon.request("GET", MODELS).status == 401

@@ -127,7 +127,9 @@ def test_classes_as_the_reference_has_them(
 # -- top_num and threshold
 
 
-@pytest.mark.parametrize("top", [1, 3, 7, 8, "1", "3", " 4 ", "007", 2**31, 10**30, "9" * 400])
+@pytest.mark.parametrize(
+    "top", [1, 3, 7, 8, "1", "3", " 4 ", "007", "0000000003", 2**31, 10**30, "9" * 400]
+)
 def test_top_num(daemon: RunningDaemon, cameras: Model, top: object) -> None:
     seen = see(daemon, cameras, top_num=top)
     wanted = int(str(top)[:20])
@@ -143,7 +145,8 @@ def test_without_top_num_there_are_six(daemon: RunningDaemon, cameras: Model) ->
 
 
 @pytest.mark.parametrize(
-    "top", [0, -1, "0", "-1", "many", "", "1.5", "5.0", 1.5, True, [1], {"a": 1}, "一", "1e1", "²"]
+    "top",
+    [0, -1, "0", "-1", "many", "", "1.5", "5.0", 1.5, 5.0, True, [1], {"a": 1}, "一", "1e1", "²"],
 )
 def test_no_top_num(daemon: RunningDaemon, cameras: Model, top: object) -> None:
     content = ask(daemon, cameras.local, json_body(cameras.image, top_num=top))
@@ -167,7 +170,9 @@ def test_without_threshold_it_is_the_models(daemon: RunningDaemon, digits: Model
     assert see(daemon, digits, threshold=None) == see(daemon, digits)
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, "high", "", "nan", "inf", True, [0.5]])
+@pytest.mark.parametrize(
+    "threshold", [-0.1, 1.1, "high", "", "nan", "inf", "0_1", "１", True, [0.5]]
+)
 def test_no_threshold(daemon: RunningDaemon, digits: Model, threshold: object) -> None:
     content = ask(daemon, digits.local, json_body(digits.image, threshold=threshold))
     assert refused(content) == 336001
