@@ -4,12 +4,18 @@
 Needs CPython 3.10 and, in an environment of its own:
 
     pip install "paddlepaddle==2.6.2" "paddlelite==2.13rc0" "numpy<2" setuptools \\
-        "opencv-python-headless<4.12" scikit-learn scikit-image "scipy==1.11.4" matplotlib
+        "opencv-python-headless<4.12" scikit-learn scikit-image "scipy==1.11.4" matplotlib .
 
-SciPy and Matplotlib are here for one photograph each. One thread does (OMP_NUM_THREADS=1).
+SciPy and Matplotlib are here for one photograph each, edged itself to measure what it reads. Of
+Debian's fonts, `print` is drawn with fonts-{anonymous-pro,cabin,cantarell,comfortaa,courier-prime,
+crosextra-caladea,dejavu-core,dejavu-extra,dosis,ebgaramond,firacode,freefont-ttf,go,inconsolata,inter,
+jetbrains-mono,jura,karla,lato,liberation,linuxlibertine,mononoki,noto-core,noto-mono,open-sans,oxygen,
+paratype,play,quicksand,roboto-slab,roboto-unhinted,sil-charis,texgyre,vollkorn,yanone-kaffeesatz}.
+One thread does (OMP_NUM_THREADS=1).
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -25,12 +31,16 @@ from demo_models import (
     photos,
     samples,
     scenes,
+    text_detector,
+    text_measure,
+    text_reader,
     writing,
 )
 
-MODELS = ("digits", "camera-check")
+MODELS = ("digits", "camera-check", "print")
 DIGITS = [str(i) for i in range(10)]
 THRESHOLD = 0.5
+LANGUAGES = ("ENG", "auto_detect")
 
 
 def _measured_detector(folder: Path, draw: writing.Draw, count: int) -> None:
@@ -90,6 +100,36 @@ def finish_camera_check(folder: Path, count: int = 700) -> None:
         print(f"  {label:12s}" + " ".join(f"{n:5d}" for n in row), flush=True)
 
 
+def make_print(folder: Path, share: float) -> None:
+    """Both parts keep what they have learned so far in the folder for temporary files."""
+    keep = Path(tempfile.gettempdir())
+    print("its detector:", flush=True)
+    finder = text_detector.train(
+        text_detector.Plan().part(share), _say, keep / "text_detector.pdparams"
+    )
+    export.save_text_detector(finder, folder)
+    print("its reader:", flush=True)
+    reader = text_reader.train(text_reader.Plan().part(share), _say, keep / "text_reader.pdparams")
+    export.save_text_reader(reader, folder)
+    finish_print(folder)
+
+
+def finish_print(folder: Path, lines: int = 3000, scenes: int = 300) -> None:
+    """All but the training: description, sample, measures."""
+    export.describe_text(folder, 3, LANGUAGES)
+    samples.text_sample(folder, samples.text_scene())
+    print("lines over held-out photographs:")
+    for name, held_out in (("fonts of the training", False), ("held-out fonts", True)):
+        read = text_measure.reader(folder, lines, held_out)
+        print(
+            f"  {name}: {read.letters:.3f} of the letters right, {read.lines:.3f} of the lines; "
+            f"{read.ms:.1f} ms a line",
+            flush=True,
+        )
+    print("held-out fonts and photographs, through the service:")
+    print(" ", text_measure.through_service(folder, 3, scenes), flush=True)
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description="Train and export the demo models.")
     parser.add_argument("--only", choices=MODELS, help="make one of them")
@@ -100,7 +140,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         "--share", type=float, default=1.0, help="part of the full training, for a quick try"
     )
     options = parser.parse_args(arguments)
-    makers = {"digits": make_digits, "camera-check": make_camera_check}
+    makers = {"digits": make_digits, "camera-check": make_camera_check, "print": make_print}
     for name in [options.only] if options.only else MODELS:
         print(name, flush=True)
         makers[name](options.out / name, options.share)

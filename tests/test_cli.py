@@ -84,7 +84,7 @@ def test_models_list_shows_what_can_be_served_and_what_cannot(tmp_path: Path) ->
     assert done.returncode == 0
     assert "nothing" in done.stdout
     done = edged("models", "list", "--json", f"--models={DEMO_MODELS}", f"--state={tmp_path}")
-    assert [entry["mid"] for entry in json.loads(done.stdout)] == [1, 2]
+    assert [entry["mid"] for entry in json.loads(done.stdout)] == [1, 2, 3]
 
 
 def test_models_check_says_that_a_demo_model_can_be_served(state: Path) -> None:

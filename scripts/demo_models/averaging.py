@@ -23,5 +23,8 @@ class Average:
         for name, value in net.state_dict().items():
             self._state[name] = self._state[name] * keep + value.detach() * (1 - keep)
 
+    def state(self) -> Dict[str, paddle.Tensor]:
+        return self._state
+
     def copy_to(self, net: nn.Layer) -> None:
         net.set_state_dict(self._state)

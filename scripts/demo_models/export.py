@@ -11,6 +11,14 @@ from paddle.static import InputSpec
 
 from .nets import Classifier, DeployedClassifier, DeployedDetector, Detector
 from .pixels import MEAN, SCALE, STD
+from .text_detector import UNCLIP, DeployedTextDetector, TextDetector
+from .text_lines import HEIGHT
+from .text_reader import DeployedReader, Reader
+from .wording import LETTERS
+
+# Of the service's search for lines, chosen on scenes with fonts and photographs of the training.
+BOXES = {"thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": UNCLIP, "max_candidates": 1000}
+LEAST_SCORE = 0.5
 
 
 def _strip(program: Path) -> None:
@@ -25,13 +33,13 @@ def _strip(program: Path) -> None:
     program.write_bytes(description.SerializeToString())
 
 
-def _save(net: nn.Layer, spec: Sequence[InputSpec], folder: Path) -> None:
+def _save(net: nn.Layer, spec: Sequence[InputSpec], folder: Path, stem: str = "model") -> None:
     net.eval()
     folder.mkdir(parents=True, exist_ok=True)
     # Without the "extra" attributes and outputs Paddle Lite ends the process at load.
-    paddle.jit.save(net, str(folder / "model"), input_spec=list(spec), clip_extra=False)
-    (folder / "model.pdiparams.info").unlink()
-    _strip(folder / "model.pdmodel")
+    paddle.jit.save(net, str(folder / stem), input_spec=list(spec), clip_extra=False)
+    (folder / f"{stem}.pdiparams.info").unlink()
+    _strip(folder / f"{stem}.pdmodel")
 
 
 def save_detector(net: Detector, side: int, folder: Path) -> None:
@@ -44,6 +52,36 @@ def save_detector(net: Detector, side: int, folder: Path) -> None:
 
 def save_classifier(net: Classifier, side: int, folder: Path) -> None:
     _save(DeployedClassifier(net), [InputSpec([1, 3, side, side], "float32", "image")], folder)
+
+
+def save_text_detector(net: TextDetector, folder: Path) -> None:
+    """As PaddleOCR exports one, for a picture of any size."""
+    spec = [InputSpec([-1, 3, -1, -1], "float32", "x")]
+    _save(DeployedTextDetector(net), spec, folder / "det", "inference")
+    rules = ", ".join(f"{key}: {value}" for key, value in BOXES.items())
+    (folder / "det" / "inference.yml").write_text(
+        f"PostProcess: {{name: DBPostProcess, {rules}}}\n", encoding="utf-8"
+    )
+
+
+def save_text_reader(net: Reader, folder: Path) -> None:
+    """As PaddleOCR exports one, for a line of any length, and its dictionary beside it."""
+    spec = [InputSpec([-1, 3, HEIGHT, -1], "float32", "x")]
+    _save(DeployedReader(net), spec, folder / "rec", "inference")
+    letters = "".join(f"{letter}\n" for letter in LETTERS)
+    (folder / "rec" / "letters.txt").write_text(letters, encoding="utf-8")
+
+
+def describe_text(folder: Path, mid: int, languages: Sequence[str]) -> None:
+    """Writes model.yaml of a folder with det/ and rec/."""
+    lines = [
+        f"mid: {mid}",
+        f"name: {folder.name}",
+        "task: ocr",
+        f"languages: [{', '.join(languages)}]",
+        f"threshold: {LEAST_SCORE}",
+    ]
+    (folder / "model.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def describe(

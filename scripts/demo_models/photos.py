@@ -32,6 +32,8 @@ HELD_OUT = (
 )
 # Grain all over: with noise on top nobody could tell.
 TEXTURES = ("skimage/data/brick.png", "skimage/data/grass.png", "skimage/data/gravel.png")
+# Letters that nobody marked are on these.
+LETTERED = ("skimage/data/astronaut.png", "matplotlib/mpl-data/sample_data/grace_hopper.jpg")
 RACCOON_SHAPE = (768, 1024, 3)
 
 

@@ -1,19 +1,36 @@
 """The picture that goes with each model, and the answer that the model gave to it."""
 
 import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 import cv2
 import numpy as np
+import yaml
 
-from . import conditions, lite, photos, scenes, writing
+from . import conditions, fonts, lite, photos, printing, scenes, writing
 from .glyphs import Glyph
 from .photos import Picture
 
 COFFEE = "skimage/data/coffee.png"
 FRAME = (480, 640)
 LINES = ("20261", "3407", "5 896", "12 78")
+# (text, a part of the font's file name, pixels to the em, x, y)
+CARD = (
+    ("Corner Coffee", "Vollkorn-Bold.", 44, 34, 22),
+    ("Receipt No. 4711-B", "PTM55", 21, 36, 92),
+    ("2026-11-20  08:45", "PTM55", 21, 36, 122),
+    ("2 x Espresso", "Inter-Medium.", 24, 36, 172),
+    ("$ 5.80", "Inter-Medium.", 24, 300, 172),
+    ("Croissant", "Inter-Medium.", 24, 36, 210),
+    ("$ 3.25", "Inter-Medium.", 24, 300, 210),
+    ("Total", "Inter-Bold.", 28, 36, 262),
+    ("$ 9.05", "Inter-Bold.", 28, 290, 262),
+    ("Thank you & see you soon!", "CharisSIL-Italic", 26, 36, 322),
+)
 
 
 def digits_scene(scanned: Sequence[Glyph], seed: int = 4) -> Picture:
@@ -62,6 +79,31 @@ def digits_scene(scanned: Sequence[Glyph], seed: int = 4) -> Picture:
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
+def text_scene(seed: int = 6) -> Picture:
+    """A receipt in held-out fonts on the café table."""
+    rng = np.random.default_rng(seed)
+    table = cv2.resize(photos.load(COFFEE), FRAME[::-1], interpolation=cv2.INTER_LINEAR).astype(
+        np.float32
+    )
+    sheet = np.full((380, 420, 3), (236, 241, 243), np.float32)
+    sheet += (writing.soft_field(rng, 380, 420, 40) - 0.5)[..., None] * 8
+    cv2.line(sheet, (36, 246), (384, 246), (120, 120, 120), 1, cv2.LINE_AA)
+    files = [path for family in fonts.families(held_out=True) for path in family.files]
+    for text, name, size, x, y in CARD:
+        line = printing.typeset(text, next(path for path in files if name in path), size)
+        top, left = y - int(line.box[1]), x - int(line.box[0])
+        part = sheet[max(top, 0) :, left:][: len(line.mask) + min(top, 0), : line.mask.shape[1]]
+        mask = line.mask[max(-top, 0) :][: part.shape[0], : part.shape[1], None]
+        part += (np.array([52, 42, 40], np.float32) - part) * mask
+    corners = np.array([[84, 60], [540, 36], [566, 426], [70, 444]], np.float32)
+    flat = np.array([[0, 0], [420, 0], [420, 380], [0, 380]], np.float32)
+    to_frame = cv2.getPerspectiveTransform(flat, corners).astype(np.float64)
+    scenes.lay(table, writing.Surface(sheet, to_frame))
+    light = 1.05 - 0.3 * writing.soft_field(rng, *FRAME, 3)
+    picture = cv2.GaussianBlur(table * light[..., None], (0, 0), 0.6)
+    return np.clip(picture + rng.normal(0, 3, (*FRAME, 1)), 0, 255).astype(np.uint8)
+
+
 def blurred_scene(seed: int = 5) -> Picture:
     """The café table through a lens out of focus."""
     rng = np.random.default_rng(seed)
@@ -102,6 +144,17 @@ def detector_sample(
     _answer(
         folder, [_row(int(r[0]), labels[int(r[0])], r[1], box) for r, box in zip(ordered, clipped)]
     )
+
+
+def text_sample(folder: Path, picture: Picture) -> None:
+    """Whatever the service answers, as docs/models.md has it."""
+    _store(folder, picture)
+    mid = json.dumps(yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))["mid"])
+    with tempfile.TemporaryDirectory() as state:
+        command = [sys.executable, "-m", "edged", "predict", str(folder / "sample.jpg")]
+        command += ["--mid", mid, "--json", "--models", str(folder.parent), "--state", state]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    _answer(folder, json.loads(said.stdout)["result"])
 
 
 def classifier_sample(folder: Path, picture: Picture, labels: Sequence[str]) -> None:

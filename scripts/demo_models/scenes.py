@@ -51,7 +51,7 @@ def background(rng: Rng, photos: Sequence[Picture], height: int, width: int) -> 
     )
 
 
-def _pose(rng: Rng, sheet: Tuple[int, int], frame: Tuple[int, int]) -> NDArray[np.float64]:
+def pose(rng: Rng, sheet: Tuple[int, int], frame: Tuple[int, int]) -> NDArray[np.float64]:
     """The homography that lays a sheet (h, w) into a frame (h, w), up to 15 degrees turned."""
     h, w = sheet
     angle = np.radians(rng.uniform(-15, 15))
@@ -82,11 +82,11 @@ def _sheet(rng: Rng, frame: Tuple[int, int]) -> Surface:
             cv2.line(canvas, (0, y), (w, y), shade.tolist(), 1, cv2.LINE_AA)
         for x in range(int(step), w, int(step)) if rng.random() < 0.5 else ():
             cv2.line(canvas, (x, 0), (x, h), shade.tolist(), 1, cv2.LINE_AA)
-    return Surface(canvas, _pose(rng, (h, w), frame))
+    return Surface(canvas, pose(rng, (h, w), frame))
 
 
-def _camera(rng: Rng, image: Floats) -> Picture:
-    """Light that falls unevenly, focus, sensor and JPEG."""
+def camera(rng: Rng, image: Floats, unit: float) -> Picture:
+    """Light that falls unevenly, focus, sensor and JPEG; blur is in `unit` pixels."""
     h, w = image.shape[:2]
     light = 1.0 + (soft_field(rng, h, w, 3) - 0.5) * rng.uniform(0, 0.8)
     if rng.random() < 0.3:  # the edge of a shadow
@@ -100,11 +100,10 @@ def _camera(rng: Rng, image: Floats) -> Picture:
     image = np.clip(image * rng.uniform(0.65, 1.15) + rng.uniform(-12, 12), 0, 255).astype(
         np.float32
     )
-    unit = max(h, w) / 320.0
     if rng.random() < 0.6:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.1) * unit)
     elif rng.random() < 0.3:
-        length = int(rng.integers(2, 5) * unit)
+        length = max(1, int(rng.integers(2, 5) * unit))
         kernel = np.zeros((length, length), np.float32)
         cv2.line(
             kernel, (0, int(rng.integers(length))), (length - 1, int(rng.integers(length))), 1.0
@@ -159,7 +158,7 @@ def compose(
     if on_sheet:
         lay(image, surface)
     boxes = np.array(surface.boxes, np.float32).reshape(-1, 4)
-    return Scene(_camera(rng, image), boxes, np.array(surface.labels, np.int64))
+    return Scene(camera(rng, image, unit), boxes, np.array(surface.labels, np.int64))
 
 
 def patch(rng: Rng, draw: Draw, side: int) -> Scene:

@@ -23,6 +23,7 @@ PHOTOS = FIXTURES / "photos"
 PICTURES: Tuple[Tuple[int, Path], ...] = (
     (1, DEMO_MODELS / "digits" / "sample.jpg"),
     (2, DEMO_MODELS / "camera-check" / "sample.jpg"),
+    (3, DEMO_MODELS / "print" / "sample.jpg"),
     (10, PHOTOS / "bus.jpg"),
     (10, PHOTOS / "coco_000000014439.jpg"),
     (11, PHOTOS / "tabby_cat.jpg"),
