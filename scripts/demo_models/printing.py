@@ -62,7 +62,8 @@ def typeset(text: str, path: str, size: int, tracking: float = 0.0) -> Line:
     else:
         draw.text((left, baseline), text, 255, font, anchor="ls")
     mask = np.asarray(image, np.float32) / 255
-    (columns,), (rows,) = (np.nonzero(mask.max(axis=axis) > 0.2) for axis in (0, 1))
+    least = min(0.2, float(mask.max()) / 2)  # a small dot of a thin font is grey all over
+    (columns,), (rows,) = (np.nonzero(mask.max(axis=axis) > least) for axis in (0, 1))
     box = (
         float(columns[0]),
         float(min(rows[0], baseline + top)),

@@ -149,6 +149,7 @@ def detector_sample(
 def text_sample(folder: Path, picture: Picture) -> None:
     """Whatever the service answers, as docs/models.md has it."""
     _store(folder, picture)
+    (folder / "sample.json").unlink(missing_ok=True)  # the service holds a model to its old answer
     mid = json.dumps(yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))["mid"])
     with tempfile.TemporaryDirectory() as state:
         command = [sys.executable, "-m", "edged", "predict", str(folder / "sample.jpg")]

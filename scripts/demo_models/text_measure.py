@@ -76,7 +76,7 @@ class Answer(NamedTuple):
 
 def overlap(one: Floats, other: Floats) -> float:
     """Intersection over union of two convex quads."""
-    common, _ = cv2.intersectConvexPolygon(one, other)
+    common, _ = cv2.intersectConvexConvex(one, other)
     areas = cv2.contourArea(one) + cv2.contourArea(other)
     return float(common / max(areas - common, 1e-6))
 
