@@ -48,7 +48,7 @@ def fixtures() -> Path:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo models (mids 1 and 2), and where they are PicoDet (10), SqueezeNet (11) and
+    """The demo models (mids 1 to 3), and where they are PicoDet (10), SqueezeNet (11) and
     PP-HumanSeg (12)."""
     folder = tmp_path_factory.mktemp("models") / "models"
     folder.mkdir()

@@ -31,7 +31,7 @@ class Guarded(NamedTuple):
 
 @pytest.fixture(scope="session")
 def guarded(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """With the demo models digits (1) and camera-check (2)."""
+    """With the demo models, of which tests ask digits (1) and camera-check (2)."""
     own = tmp_path_factory.mktemp("guarded")
     (state / "converted").mkdir(exist_ok=True)
     (own / "converted").symlink_to(state / "converted")  # each model is converted once

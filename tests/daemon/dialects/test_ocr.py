@@ -6,12 +6,12 @@ import base64
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from edged.keys import KeyStore, Rules
+from edged.keys import KeyStore, NewKey, Rules
 from tests.daemon.contract import GoldenLine, Json, assert_texts, golden_lines, plain
 from tests.daemon.dialects.cloud import (
     FORM_TYPE,
@@ -264,8 +264,11 @@ def test_a_key_of_one_model(reader: RunningDaemon, state: Path, hello: bytes) ->
     assert refused(read(reader, token, urlencoded(hello))) == 6
 
 
-def test_without_an_ocr_model(daemon: RunningDaemon, token: str, hello: bytes) -> None:
-    content = read(daemon, token, urlencoded(hello))
+def test_without_an_ocr_model(
+    start_daemon: Callable[..., RunningDaemon], key: NewKey, hello: bytes, tmp_path: Path
+) -> None:
+    daemon = start_daemon(models=tmp_path)
+    content = read(daemon, token_of(daemon, key), urlencoded(hello))
     assert refused(content) == 336001
     assert "there is no OCR model" in content["error_msg"]
 
