@@ -1,0 +1,152 @@
+"""Latencies: what the server adds, their tail under load, and what an overload does."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List
+
+import msgspec
+
+from scripts.bench_parts import wrk
+from scripts.bench_parts.capacity import Say, rate_of
+from scripts.bench_parts.contenders import Loop
+from scripts.bench_parts.lab import ROOT, Lab, environment
+from scripts.bench_parts.messages import Message, edged_message, edged_results, post
+from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
+from scripts.bench_parts.names import MOBILENET
+from scripts.bench_parts.pictures import picture
+from scripts.bench_parts.rounds import Series, interleave, percentile, spread
+from scripts.bench_parts.servers import start_edged
+from scripts.bench_parts.targets import Outcome
+
+_TAIL_LOAD, _OVERLOAD = 0.7, 3.0
+_PROBES = 20
+_DRAWN = 40
+
+
+def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """Over the best serial call in the process, one client, 200 KB."""
+    jpeg = picture(lab, "200KB")
+    loop = Loop(lab, "limit", "serial", folder_of(lab, MOBILENET), 1)
+    models = models_folder(lab, [Instance(MOBILENET)])
+    messages = {how: edged_message(lab, jpeg, how) for how in ("binary", "base64")}
+    try:
+        with start_edged(lab, models) as server:
+            say("latency at concurrency 1, 200 KB: the call in the process, binary, base64")
+
+            def measure(name: str) -> float:
+                if name == "call":
+                    told: float = loop.order(jpeg, lab.seconds)[0]["median_ms"]
+                    return told
+                return wrk.load(server.url, messages[name], 1, lab.seconds).p50
+
+            series = interleave(("call", *messages), lab.rounds, measure)
+    finally:
+        loop.close()
+    return {f"added_latency_{how}": _difference(series, how, "call") for how in messages}
+
+
+def _difference(series: Dict[str, Series], over: str, under: str) -> Outcome:
+    found = [one - other for one, other in zip(series[over], series[under])]
+    medians = ", ".join(f"{name} {statistics.median(series[name]):.2f}" for name in (over, under))
+    return Outcome(*spread(found), note=f"{medians} ms")
+
+
+def open_loop(lab: Lab, url: str, message: Message, rate: float, probes: int) -> Dict[str, Any]:
+    """What the generator prints; see there."""
+    target = [url + message.path, message.body, message.content_type]
+    command = lab.module("open_loop", *target, rate, 2 * lab.seconds, probes)
+    said = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    )
+    found: Dict[str, Any] = json.loads(said.stdout)
+    return found
+
+
+def tail(lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """70 % of the capacity that was measured right before, round by round."""
+    message = edged_message(lab, picture(lab, "1080p"), "binary")
+    models = models_folder(lab, [Instance(MOBILENET)])
+    found: Series = []
+    medians: Series = []
+    with start_edged(lab, models) as server:
+        say("tail of the latency at 70 % of capacity, 1080p")
+        for _ in range(lab.rounds):
+            capacity = rate_of(lab, server, "1080p")
+            said = open_loop(lab, server.url, message, capacity * _TAIL_LOAD, 0)
+            latencies: List[float] = said["latencies"].get("200", [])
+            if said["lost"] or len(latencies) < said["sent"]:
+                return {"tail_70": Outcome(None, note="not all were answered")}
+            medians.append(percentile(latencies, 0.5))
+            found.append(percentile(latencies, 0.99) / medians[-1])
+    return {"tail_70": Outcome(*spread(found), note=f"p50 {statistics.median(medians):.1f} ms")}
+
+
+def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """Three times the capacity that was measured right before."""
+    message = edged_message(lab, picture(lab, "1080p"), "binary")
+    models = models_folder(lab, [Instance(MOBILENET)])
+    goodput: Series = []
+    refusals: Series = []
+    early, probed, lost = 0, 0, 0
+    with start_edged(lab, models) as server:
+        say("overload: 3 × capacity, 1080p")
+        for _ in range(lab.rounds):
+            capacity = rate_of(lab, server, "1080p")
+            said = open_loop(lab, server.url, message, capacity * _OVERLOAD, _PROBES)
+            lost += said["lost"]
+            goodput.append(said["good"] / said["took"] / capacity)
+            refused: List[float] = said["latencies"].get("429", [])
+            if refused:
+                refusals.append(percentile(refused, 0.99))
+            early, probed = early + said["refused_probes"][0], probed + said["refused_probes"][1]
+    note = f"{lost} requests lost" if lost else ""
+    nobody = Outcome(None, note="nobody was refused")
+    return {
+        "overload_goodput": Outcome(*spread(goodput), note=note),
+        "overload_refusal_p99": Outcome(*spread(refusals)) if refusals else nobody,
+        "overload_refused_early": Outcome(
+            early / probed, early / probed, early / probed, f"{early} of {probed}"
+        )
+        if probed
+        else Outcome(None, note="no request that held its body back was refused"),
+    }
+
+
+def show(lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """What show=1 adds to a request, over drawing and encoding with nothing around."""
+    jpeg = picture(lab, "1080p")
+    plain, drawn = (edged_message(lab, jpeg, "binary", show=wish) for wish in (False, True))
+    models = models_folder(lab, [Instance(MOBILENET)])
+    with start_edged(lab, models) as server:
+        results = edged_results(post(server.url, plain))
+        say("show=1 at 1080p: with, without, drawing alone")
+
+        def measure(name: str) -> float:
+            if name == "alone":
+                return _draw_alone(lab, jpeg, results)
+            return wrk.load(server.url, drawn if name == "shown" else plain, 1, lab.seconds).p50
+
+        series = interleave(("shown", "plain", "alone"), lab.rounds, measure)
+    added_ms = [one - other for one, other in zip(series["shown"], series["plain"])]
+    found = [one / other for one, other in zip(added_ms, series["alone"])]
+    alone = statistics.median(series["alone"])
+    note = f"adds {statistics.median(added_ms):.2f} ms, alone {alone:.2f} ms"
+    return {"show_1080p": Outcome(*spread(found), note=note)}
+
+
+def _draw_alone(lab: Lab, jpeg: Path, results: List[Dict[str, Any]]) -> float:
+    task = spec_of(folder_of(lab, MOBILENET)).task
+    text = msgspec.json.encode(results).decode()
+    said = subprocess.run(
+        lab.module("draw", jpeg, task, text, _DRAWN),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(said.stdout)
