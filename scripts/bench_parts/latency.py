@@ -63,6 +63,8 @@ def open_loop(lab: Lab, url: str, message: Message, rate: float, probes: int) ->
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
     )
     found: Dict[str, Any] = json.loads(said.stdout)
+    if found["lost"] == found["sent"]:
+        raise RuntimeError(f"the generator got no answer: {said.stderr[-1000:]}")
     return found
 
 

@@ -15,7 +15,7 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Deque, Dict, List, Optional, Tuple
+from typing import Deque, Dict, List, Optional, Tuple, cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -40,8 +40,7 @@ class Connection(asyncio.Protocol):
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
 
     def ask(self, due: float, probe: bool) -> None:
         assert self._transport is not None

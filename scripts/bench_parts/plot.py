@@ -25,8 +25,10 @@ def draw(told: Dict[str, Any], path: Path) -> None:
     mpl.use("svg")
     # Text stays text, and the same figures give the same file.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "edged", "font.size": 9})
-    figure, axes = plt.subplots(1, len(_PICTURES), figsize=(9, 3.6), layout="constrained")
-    for axis, shown in zip(axes, _PICTURES):
+    figure, axes = plt.subplots(
+        1, len(_PICTURES), figsize=(9, 3.6), layout="constrained", squeeze=False
+    )
+    for axis, shown in zip(axes[0], _PICTURES):
         cells = _cells(told, shown)
         names = [cell["contender"] for cell in cells]
         medians = [cell["median"] for cell in cells]
