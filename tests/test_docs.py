@@ -13,11 +13,14 @@ from edged.errors import ERRORS
 from edged.registry.archive import MAX_BYTES, MAX_DEPTH, MAX_FILES
 from edged.registry.formats import FORMATS, Format, paddleclas, paddledetection, paddleseg, paddlex
 from edged.registry.spec import AnyStep, Task
+from scripts.bench_parts import plan
+from scripts.bench_parts.targets import RATIOS, TARGETS, Target
 from tests.support import ROOT
 
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 MODELS = (ROOT / "docs" / "models.md").read_text()
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 # These stop a command before it serves anything: no client ever sees them.
 BEFORE_SERVING = {"ConfigError", "KeyStoreError", "ModelFolderError"}
@@ -86,3 +89,14 @@ def test_the_limits_of_zips_are_documented() -> None:
 @pytest.mark.parametrize("task", typing.get_args(Task))
 def test_tasks_are_documented(task: str) -> None:
     assert task in row_of("native")
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
+def test_the_benchmarks_targets_are_documented(target: Target) -> None:
+    assert f"| `{target.name}` | {target.bound_text} | {target.what} |" in PERFORMANCE
+
+
+def test_no_target_is_documented_that_is_not_measured() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", PERFORMANCE, re.MULTILINE)
+    measured = [*RATIOS, *(name for one in plan.MEASUREMENTS for name in one.names)]
+    assert sorted(rows) == sorted(measured) == sorted(TARGETS)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import resource
+import shutil
 import socket
 import subprocess
-from contextlib import suppress
+import zlib
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIXTURES = ROOT.parent / "shared" / "fixtures"
@@ -33,6 +36,21 @@ class Lab:
         made = self.folder.joinpath(*parts)
         made.parent.mkdir(parents=True, exist_ok=True)
         return made
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Without what an earlier run has left, and without another at the same time.
+
+        Raises RuntimeError while there is one.
+        """
+        with self.path("lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RuntimeError(f"another benchmark runs in {self.folder}") from None
+            for left in ("bodies", "logs", "run"):
+                shutil.rmtree(self.path(left), ignore_errors=True)
+            yield
 
     def python(self, venv: str) -> str:
         return str(self.folder / "venvs" / venv / "bin" / "python")
@@ -68,6 +86,11 @@ def run(command: Sequence[str], log: Path) -> None:
         )
     if code != 0:
         raise RuntimeError(f"{' '.join(command)} failed, see {log}")
+
+
+def fingerprint(*sources: Path) -> str:
+    """Of the bytes of `sources`: what is made of them is made again when they change."""
+    return f"{zlib.crc32(b''.join(source.read_bytes() for source in sources)):08x}"
 
 
 def free_port() -> int:

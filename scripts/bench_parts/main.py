@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -83,21 +83,8 @@ def _quick(lab: Lab) -> int:
     return 1 if low else 0
 
 
-def main() -> int:
-    options = _arguments(sys.argv[1:])
-    bind(options.cores)
-    lab = _lab(options)
-    if options.needs:
-        print(*_needs(lab, options))
-        return 0
-    if options.list:
-        for target in TARGETS.values():
-            print(f"{target.name}: {target.bound_text}: {target.what}")
-        return 0
+def _all(lab: Lab, options: argparse.Namespace) -> int:
     outcomes: Dict[str, Outcome] = {}
-    shutil.rmtree(lab.path("run"), ignore_errors=True)  # what a run that was killed has left
-    if options.quick:
-        return _quick(lab)
     if options.grid:
         cells = measure_grid(lab, _say)
         print(report.grid_table(cells))
@@ -113,6 +100,26 @@ def main() -> int:
 
         plot.draw(told, options.svg)
     return 0
+
+
+def main() -> int:
+    options = _arguments(sys.argv[1:])
+    bind(options.cores)
+    lab = _lab(options)
+    if options.needs:
+        print(*_needs(lab, options))
+        return 0
+    if options.list:
+        for target in TARGETS.values():
+            print(f"{target.name}: {target.bound_text}: {target.what}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all servers are ended
+    try:
+        with lab.alone():
+            return _quick(lab) if options.quick else _all(lab, options)
+    except RuntimeError as error:
+        _say(str(error))
+        return 1
 
 
 if __name__ == "__main__":

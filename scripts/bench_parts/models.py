@@ -13,10 +13,11 @@ import yaml
 
 from edged.registry.registry import look
 from edged.registry.spec import ModelSpec
-from scripts.bench_parts.lab import FIXTURES, ROOT, Lab, run
+from scripts.bench_parts.lab import FIXTURES, ROOT, Lab, fingerprint, run
 from scripts.bench_parts.names import MOBILENET, PICODET
 
 _PICODET = FIXTURES / "models" / "picodet_xs_320_coco"
+_EXPORT = Path(__file__).with_name("export.py")
 _DEMO_DETECTOR = ROOT / "models" / "digits"
 
 
@@ -29,7 +30,7 @@ class Instance(NamedTuple):
 
 def folder_of(lab: Lab, model: str) -> Path:
     """With `model.nb` for this machine and a whole `model.yaml`, made at the first use."""
-    made = lab.path("models", model)
+    made = _made(lab, model)
     if not (made / "model.nb").exists():
         target = "x86" if platform.machine() == "x86_64" else "arm"
         convert = [lab.python("own"), "-m", "edged", "models", "convert", str(_source(lab, model))]
@@ -38,10 +39,19 @@ def folder_of(lab: Lab, model: str) -> Path:
     return made
 
 
+def _made(lab: Lab, model: str) -> Path:
+    source = _EXPORT if model == MOBILENET else _detector() / "model.pdmodel"
+    return lab.path("models", f"{model}-{fingerprint(source)}")
+
+
+def _detector() -> Path:
+    return _PICODET if _PICODET.exists() else _DEMO_DETECTOR
+
+
 def _source(lab: Lab, model: str) -> Path:
     if model == PICODET:
-        return _PICODET if _PICODET.exists() else _DEMO_DETECTOR
-    folder = lab.path("exported", model)
+        return _detector()
+    folder = lab.path("exported", f"{model}-{fingerprint(_EXPORT)}")
     if not (folder / "model.yaml").exists():
         run(lab.module("export", folder, venv="export"), lab.path("logs", "export.log"))
     return folder
@@ -53,7 +63,7 @@ def detector_name() -> str:
 
 
 def needs_export(lab: Lab) -> bool:
-    return not lab.path("models", MOBILENET, "model.nb").exists()
+    return not (_made(lab, MOBILENET) / "model.nb").exists()
 
 
 def spec_of(folder: Path) -> ModelSpec:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scripts.bench_parts.lab import FIXTURES, Lab
+from scripts.bench_parts.lab import FIXTURES, Lab, fingerprint
 
 _PHOTO = FIXTURES / "photos" / "bus.jpg"
 _NOISE = 3.0  # a sensor's, standard deviation in steps of 8 bits
@@ -40,7 +40,8 @@ SHAPES: Dict[str, Shape] = {
 def picture(lab: Lab, name: str) -> Path:
     """The JPEG called `name`, made at the first use."""
     shape = SHAPES[name]
-    path = lab.path("pictures", f"{name}.jpg")
+    sources = [Path(__file__), *([_PHOTO] if _PHOTO.exists() else [])]
+    path = lab.path("pictures", f"{name}-{fingerprint(*sources)}.jpg")
     if not path.exists():
         wanted = shape.size or round(_BYTES_A_PIXEL * shape.width * shape.height)
         path.write_bytes(_encode(_framed(_scene(), shape), wanted))
