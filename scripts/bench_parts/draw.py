@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import List
 
+import cv2
 import msgspec
 
 from edged.results import Result
@@ -23,6 +24,7 @@ from edged.worker.render import draw, encode_jpeg
 
 def main(picture: str, task: str, answer: str, count: str) -> None:
     keep_freed_memory()
+    cv2.setNumThreads(1)
     results = msgspec.json.decode(answer, type=List[Result])
     pixels = decode(Path(picture).read_bytes())
     spent = []

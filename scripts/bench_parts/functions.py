@@ -48,6 +48,12 @@ def _predictor(spec: ModelSpec) -> Any:
     return lite.create_paddle_predictor(config)
 
 
+def _as_a_worker() -> None:
+    """What edged's fork server sets for its workers."""
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+
+
 def _steps(spec: ModelSpec) -> Tuple[Resize, Normalize]:
     """The models here have these two."""
     resize, normalize = spec.preprocess
@@ -103,12 +109,13 @@ class Naive:
 
 
 class Limit:
-    """Every trick known, and no server: freed memory kept, libjpeg-turbo by simplejpeg, no
-    swap of a large picture, normalising in one pass, straight into the network's memory.
+    """Every trick known, and no server: freed memory kept, no threads of cv2 where each core
+    has a process, libjpeg-turbo by simplejpeg, no swap of a large picture, normalising in one
+    pass, straight into the network's memory.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        keep_freed_memory()
+        _as_a_worker()
         self._spec = spec
         self._predictor = _predictor(spec)
         self._names: List[str] = self._predictor.get_input_names()
@@ -146,7 +153,7 @@ class Own:
     """edged's decode and preprocess, as its worker uses them, for the inside of a peer."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        keep_freed_memory()
+        _as_a_worker()
         self._spec = spec
         self._predictor = _predictor(spec)
         names: List[str] = self._predictor.get_input_names()

@@ -81,7 +81,7 @@ TARGETS: Dict[str, Target] = {
             "added_latency_binary",
             1.0,
             "ms",
-            "concurrency 1, 200 KB: median latency, binary - median of the call in the process",
+            "concurrency 1, 200 KB: median latency, binary - median of the limit's call",
             lower=True,
         ),
         Target(
