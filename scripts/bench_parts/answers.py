@@ -11,7 +11,7 @@ from typing import List
 Answer = List[List[float]]
 
 # Decoders and preprocessing differ by rounding; edged writes two digits of a pixel.
-_SCORE, _PIXELS = 0.005, 1.0
+_SCORE, _SCORE_SHARE, _PIXELS = 0.0001, 0.01, 1.0
 
 
 def same(one: Answer, other: Answer) -> bool:
@@ -24,6 +24,6 @@ def _same_row(one: List[float], other: List[float]) -> bool:
     return (
         len(one) == len(other)
         and one[0] == other[0]
-        and abs(one[1] - other[1]) <= _SCORE
+        and abs(one[1] - other[1]) <= _SCORE + _SCORE_SHARE * one[1]
         and all(abs(left - right) <= _PIXELS for left, right in corners)
     )

@@ -62,7 +62,8 @@ def _steps(spec: ModelSpec) -> Tuple[Resize, Normalize]:
     return resize, normalize
 
 
-def _answer(spec: ModelSpec, output: Floats) -> Answer:
+def _answer(spec: ModelSpec, output: Floats, width: int, height: int) -> Answer:
+    """`width` and `height` are the picture's: boxes end where it does."""
     if spec.task == "classification":
         logits = output.reshape(-1)
         powers = np.exp(logits - logits.max())
@@ -70,6 +71,7 @@ def _answer(spec: ModelSpec, output: Floats) -> Answer:
         best = np.argsort(-probabilities)[:TOP]
         return [[int(index), float(probabilities[index])] for index in best]
     kept = output[output[:, 1] >= spec.threshold]
+    kept[:, 2:] = kept[:, 2:].clip(0, (width, height, width, height))
     rows: Answer = kept[np.argsort(-kept[:, 1])].tolist()
     return rows
 
@@ -105,7 +107,7 @@ class Naive:
             feed = np.array([told[name]], np.float32) if name in told else chw
             self._predictor.get_input(index).from_numpy(feed)
         self._predictor.run()
-        return _answer(self._spec, self._predictor.get_output(0).numpy())
+        return _answer(self._spec, self._predictor.get_output(0).numpy(), width, height)
 
 
 class Limit:
@@ -146,7 +148,7 @@ class Limit:
             else:
                 cv2.dnn.blobFromImageWithParams(small, view, self._params)
         self._predictor.run()
-        return _answer(self._spec, self._predictor.get_output(0).numpy())
+        return _answer(self._spec, self._predictor.get_output(0).numpy(), width, height)
 
 
 class Own:
@@ -172,10 +174,11 @@ class Own:
         return edged_decode.decode(jpeg)
 
     def infer(self, picture: Pixels) -> Answer:
+        height, width = picture.shape[:2]
         for name, feed in self._preprocess(picture).items():
             self._inputs[name].numpy()[...] = feed
         self._predictor.run()
-        return _answer(self._spec, self._predictor.get_output(0).numpy())
+        return _answer(self._spec, self._predictor.get_output(0).numpy(), width, height)
 
 
 FUNCTIONS: Dict[str, Callable[[ModelSpec], Function]] = {

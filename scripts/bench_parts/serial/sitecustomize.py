@@ -13,11 +13,13 @@ from typing import Any
 if "edged.worker.zygote" in sys.orig_argv:
     from edged.worker import main
 
-    _prepare = main._prepare
-    _answer = main._Server._answer
+    _prepare: Any = main._prepare
+    _answer: Any = main._Server._answer
 
-    def _answer_from_bytes(self: Any, request: Any, payload: Any) -> None:
-        _answer(self, request, _prepare(payload))
+    def _answer_from_bytes(self: Any, *told: Any) -> None:
+        """Its last argument is what the reader made of the payload: here, nothing."""
+        *request, payload = told
+        _answer(self, *request, _prepare(payload))
 
     main._prepare = lambda payload: payload  # type: ignore[assignment, return-value]
     main._Server._answer = _answer_from_bytes  # type: ignore[assignment, method-assign]
