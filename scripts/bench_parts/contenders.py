@@ -51,7 +51,7 @@ class Loop:
     """The same loop in `count` processes at once. No client: `connections` binds nothing."""
 
     def __init__(self, lab: Lab, name: str, how: str, folder: Path, count: int) -> None:
-        log = lab.path("logs", f"loop-{name}-{how}.log")
+        self._log = log = lab.path("logs", f"loop-{name}-{how}.log")
         command = lab.module("loop", name, folder, how)
         with log.open("wb") as said:
             self._processes = [
@@ -92,7 +92,7 @@ class Loop:
             if line.startswith("{"):
                 said: Dict[str, Any] = json.loads(line)
                 return said
-        raise RuntimeError(f"{process.args!r} ended")
+        raise RuntimeError(f"{process.args!r} ended, see {self._log}")
 
     def close(self) -> None:
         for process in self._processes:

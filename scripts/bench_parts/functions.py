@@ -16,9 +16,8 @@ import simplejpeg
 from paddlelite import lite
 
 from edged.registry.spec import ModelSpec, Normalize, Resize
-from edged.wire import TensorInfo
 from edged.worker import decode as edged_decode
-from edged.worker.engines import Network
+from edged.worker.engines import Network, TensorInfo
 from edged.worker.engines.inputs import input_shapes
 from edged.worker.preprocess import Preprocess
 from edged.worker.process import keep_freed_memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from scripts.bench_parts import capacity, footprint, latency, many
@@ -42,5 +43,14 @@ def measure(lab: Lab, names: Sequence[str], say: Say) -> Tuple[Dict[str, Outcome
     found, cells = capacity.measure_ratios(lab, wanted, say)
     for measurement in MEASUREMENTS:
         if set(measurement.names) & set(names):
-            found.update(measurement.measure(lab, say))
+            found.update(_outcomes(measurement, lab, say))
     return {name: found[name] for name in names}, cells
+
+
+def _outcomes(measurement: Measurement, lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """One that fails is told as such, and costs the others nothing."""
+    try:
+        return measurement.measure(lab, say)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        say(f"{', '.join(measurement.names)}: {error}")
+        return dict.fromkeys(measurement.names, Outcome(None, note=str(error)))
