@@ -67,11 +67,16 @@ class ResizeFit(Step, frozen=True, tag="resize_fit"):
 
 
 class ResizeInside(Step, frozen=True, tag="resize_inside"):
-    """As large as fits into `width` x `height` pixels, in proportion (rounded)."""
+    """As large as fits into `width` x `height` pixels, in proportion (rounded).
+
+    `by`: a network that is told the ratio is told that one, or of either side that of the
+    whole pixels it comes to (`size`).
+    """
 
     width: int
     height: int
     interp: Interp = "linear"
+    by: Literal["factor", "size"] = "factor"
 
 
 class ToFloat(Step, frozen=True, tag="to_float"):

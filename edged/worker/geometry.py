@@ -79,7 +79,9 @@ def resized(step: Resizing, size: Tuple[int, int]) -> Tuple[Tuple[int, int], Tup
         new = round(width * ratio), round(height * ratio)
     elif isinstance(step, ResizeInside):
         ratio = min(step.height / height, step.width / width)
-        return _at_least_a_line(width * ratio, height * ratio), (ratio, ratio)
+        new = _at_least_a_line(width * ratio, height * ratio)
+        if step.by == "factor":
+            return new, (ratio, ratio)
     else:
         ratio = step.short / min(size)
         if round(ratio * max(size)) > step.long:

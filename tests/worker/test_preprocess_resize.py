@@ -115,6 +115,18 @@ def test_a_letter_box_is_centred(size: Tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_what_a_network_of_paddlex_is_told(size: Tuple[int, int]) -> None:
+    """PaddleX 2 divides the sizes that it came to, each by what it was (operators.py, Resize)."""
+    width, height = size
+    scale = min(96 / width, 60 / height)
+    new_width, new_height = round(width * scale), round(height * scale)
+    steps: List[AnyStep] = [ResizeInside(96, 60, by="size"), Pad(96, 60), NORM]
+    feeds = run(steps, noise(*size), TensorInfo("scale_factor", (1, 2), "float32"))
+    told = np.array([[new_height / height, new_width / width]], np.float32)
+    assert np.array_equal(feeds["scale_factor"], told)
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("interp", list(INTERPS))
 def test_normalising_before_resizing(size: Tuple[int, int], interp: Any) -> None:
     """PaddleX 1, PaddleSeg, and the R-CNNs of PaddleDetection 0.x resize floats."""
