@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Hashable, List, Mapping, Tuple, Type, TypeVar
+from typing import Any, Dict, Hashable, List, Mapping, Optional, Tuple, Type, TypeVar
 
 import msgspec
 import yaml
@@ -11,8 +11,11 @@ from edged.errors import ModelFolderError
 
 _MAX_DEPTH = 20
 _MAX_SCALAR = 4096  # an int of more digits costs quadratic time
+_MAX_VALUES = 1 << 16  # in a document with aliases; they may nest to its square root
 _BOM = b"\xef\xbb\xbf"
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float"))
+_CORE_TAGS = _PLAIN_TAGS | {_TAG + kind for kind in ("str", "seq", "map")}
 
 Document = Mapping[str, Any]
 
@@ -32,7 +35,7 @@ class _Loader(_Safe):  # type: ignore[misc, valid-type]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Hashable, Any]:
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:str":
+            if key.tag != _TAG + "str":
                 raise yaml.constructor.ConstructorError(
                     problem="a key is not text", problem_mark=key.start_mark
                 )
@@ -49,18 +52,48 @@ class _Loader(_Safe):  # type: ignore[misc, valid-type]
         return value
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_small_int)
+_Loader.add_constructor(_TAG + "int", _Loader.construct_small_int)
+
+
+class _DumpLoader(_Loader):
+    """The same for Python's own types: a tuple is a list, any other is not even looked at."""
+
+    yaml_constructors = {  # noqa: RUF012
+        tag: constructor
+        for tag, constructor in _Loader.yaml_constructors.items()
+        if tag in _CORE_TAGS
+    }
+
+    def construct_nothing(self, node: yaml.Node) -> None: ...
+
+
+_DumpLoader.add_constructor(_TAG + "python/tuple", _DumpLoader.construct_yaml_seq)
+_DumpLoader.add_constructor(None, _DumpLoader.construct_nothing)
 
 
 def parse_yaml(data: bytes, name: str) -> Document:
     """The mapping that is in the file `name`, {} if the file is empty."""
+    return _parse_yaml(data, name, _Loader)
+
+
+def parse_yaml_dump(data: bytes, name: str) -> Document:
+    """As `parse_yaml`, of what `yaml.dump` wrote of any Python values.
+
+    A tuple is a list, and None is what has another tag. Aliases are followed.
+    """
+    return _parse_yaml(data, name, _DumpLoader)
+
+
+def _parse_yaml(data: bytes, name: str, loader: Type[_Loader]) -> Document:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ModelFolderError(f"{name} is not UTF-8") from None
     try:
-        _refuse_bombs(text, name)
-        value = yaml.load(text, Loader=_Loader)
+        _refuse_bombs(text, name, dumped=loader is _DumpLoader)
+        if loader is _DumpLoader:
+            _refuse_alias_bombs(text, name)
+        value = yaml.load(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         where = f"{name}{_line(error.problem_mark)}"
         raise ModelFolderError(f"{where}: not usable YAML, {error.problem}") from None
@@ -101,8 +134,11 @@ def _refuse_large_numbers(value: Any, name: str) -> None:
             raise ModelFolderError(f"{name}: a number is too large")
 
 
-def _refuse_bombs(text: str, name: str) -> None:
-    """Looks at the events alone, before anything is built from them."""
+def _refuse_bombs(text: str, name: str, dumped: bool) -> None:
+    """Looks at the events alone, before anything is built from them.
+
+    `dumped`: anchors, aliases and tags are allowed, except those that `yaml.dump` leaves out.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Safe):
         problem = ""
@@ -116,12 +152,37 @@ def _refuse_bombs(text: str, name: str) -> None:
                 problem = f"a value is longer than {_MAX_SCALAR} characters"
         if depth > _MAX_DEPTH:
             problem = "it is nested too deeply"
-        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None and not dumped:
             problem = "anchors and aliases are not allowed"
-        if getattr(event, "tag", None) is not None:
+        tag = getattr(event, "tag", None)
+        if tag in _CORE_TAGS or (tag is not None and not dumped):
             problem = "tags are not allowed"
         if problem:
             raise ModelFolderError(f"{name}{_line(event.start_mark)}: {problem}")
+
+
+def _refuse_alias_bombs(text: str, name: str) -> None:
+    """As `_refuse_bombs`; an alias counts as all the values that it stands for."""
+    values = 0
+    counts: Dict[Optional[str], int] = {}
+    opened: List[Tuple[Optional[str], int]] = []  # the anchor, and the values before it
+    for event in yaml.parse(text, Loader=_Safe):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor is not None:
+                counts[anchor] = values - before
+        elif isinstance(event, yaml.AliasEvent):
+            values += counts.get(event.anchor, 0)
+        elif isinstance(event, yaml.NodeEvent):
+            collection = isinstance(event, yaml.CollectionStartEvent)
+            if collection:
+                opened.append((event.anchor, values))
+            if event.anchor is not None:
+                counts[event.anchor] = _MAX_VALUES if collection else 1  # in itself it has no end
+            values += 1
+        if values > _MAX_VALUES:
+            where = f"{name}{_line(event.start_mark)}"
+            raise ModelFolderError(f"{where}: it holds more than {_MAX_VALUES} values")
 
 
 def _line(mark: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Dict, List
 
 from edged.errors import ModelFolderError
-from edged.registry.document import Document, parse_json, parse_yaml
+from edged.registry.document import Document, parse_json, parse_yaml, parse_yaml_dump
 
 _DOCUMENT_LIMIT = 1 << 20
 
@@ -77,6 +77,10 @@ class Folder:
     def yaml(self, name: str) -> Document:
         """The mapping in file `name`, {} if the file is empty. Raises."""
         return self._document(name, parse_yaml)
+
+    def yaml_dump(self, name: str) -> Document:
+        """As `yaml`, of a file that has Python's own types in it. Raises."""
+        return self._document(name, parse_yaml_dump)
 
     def json(self, name: str) -> Document:
         """The object in file `name`. Raises."""

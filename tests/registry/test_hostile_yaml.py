@@ -113,6 +113,41 @@ def test_the_same_holds_where_yaml_comes_without_libyaml(
     assert reason in subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
+LAUGHS = "a0: &a0 x\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 350))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (LAUGHS, "more than 65536 values"),
+        ("a: &a [*a]", "values"),
+        ("_Attributes: &a {labels: [*a]}", "values"),
+        ("a: &a [" + "x, " * 400 + "x]\nb: [" + "*a, " * 200 + "*a]", "values"),
+        ("a: " + "[" * 100_000, "nested too deeply"),
+        ("a: *b", "undefined alias"),
+        ("a: !!bool maybe", "tags are not allowed"),
+        ("a: !!float ''", "tags are not allowed"),
+        ("a: !!python/tuple {b: c}", "expected a sequence node"),
+        ("!!python/object/apply:os.system [ls]", "no exporter"),
+        ("_Attributes: !!python/object/apply:os.system [touch, ran]", "_Attributes"),
+        ("_Attributes: {model_type: !!python/name:os.system ''}", "model_type"),
+        ("_Attributes: {model_type: !!python/tuple [detector]}", "model_type"),
+        (CHAIN + "_Attributes: {model_type: detector, labels: *a349}", "labels"),
+        (CHAIN + "_Attributes: {model_type: detector}\nTransforms: *a349", "Transforms"),
+    ],
+)
+def test_what_pythons_own_yaml_may_hold(folder: Path, content: str, reason: str) -> None:
+    """`model.yml` of PaddleX has tags and aliases."""
+    (folder / "model.yml").write_text(content)
+    entry = look(folder)
+    assert entry.spec is None
+    assert reason in entry.reason
+    assert not (folder / "ran").exists()
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
@@ -141,7 +176,8 @@ def test_no_document_raises(
     content=st.binary(max_size=60) | st.text(alphabet="mid: [{}]-&*!'\"\\\n#|>%@`0x_.", max_size=60)
 )
 def test_no_bytes_raise(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
-    folder = tmp_path_factory.mktemp("model")
     data = content.encode() if isinstance(content, str) else content
-    (folder / "model.yaml").write_bytes(data)
-    assert look(folder).reason
+    for name in ("model.yaml", "model.yml"):
+        folder = tmp_path_factory.mktemp("model")
+        (folder / name).write_bytes(data)
+        assert look(folder).reason

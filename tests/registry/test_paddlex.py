@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Dict, List
 
+import numpy as np
 import pytest
+import yaml
 
 from edged.registry.spec import (
     CenterCrop,
@@ -24,8 +26,26 @@ from tests.registry.exporting import MEAN, STD, changed, leave, put, refused, se
 V1 = ("__model__", "__params__")
 V2 = ("model.pdmodel", "model.pdiparams")
 NORM = Normalize("RGB", 1 / 255, MEAN, STD)
-RESIZE = {"Resize": {"target_size": [480, 608], "interp": "CUBIC"}}
-NORMALIZE: Dict[str, Any] = {"Normalize": {"mean": list(MEAN), "std": list(STD)}}
+# Operators with all that the exporters write of each, in Python's types as they have them.
+SCALE: Dict[str, Any] = {"min_val": [0, 0, 0], "max_val": [255.0, 255.0, 255.0]}
+NORMALIZE: Dict[str, Any] = {
+    "Normalize": {"mean": list(MEAN), "std": list(STD), **SCALE, "is_scale": True}
+}
+RESIZE = {"Resize": {"target_size": (480, 608), "interp": "CUBIC", "keep_ratio": False}}
+SHORT = {"ResizeByShort": {"short_size": 800, "max_size": 1333, "interp": "LINEAR"}}
+CROP = {"CenterCrop": {"crop_size": 224}}
+PADDING: Dict[str, Any] = {
+    "target_size": None,
+    "size_divisor": 32,
+    "pad_mode": 0,
+    "offsets": None,
+    "im_padding_value": (127.5, 127.5, 127.5),
+    "label_padding_value": 255,
+}
+V1_NORMALIZE: Dict[str, Any] = {"Normalize": {"mean": list(MEAN), "std": list(STD), **SCALE}}
+V1_RESIZE = {"Resize": {"target_size": [608, 480], "interp": "CUBIC"}}
+V1_SHORT = {"ResizeByShort": {"short_size": 800, "max_size": 1333}}
+TASKS = {"classifier": "classification", "detector": "detection", "segmenter": "segmentation"}
 # What becomes 0.
 ZERO: Any = pytest.approx([mean * 255 for mean in MEAN])
 
@@ -33,20 +53,24 @@ ZERO: Any = pytest.approx([mean * 255 for mean in MEAN])
 def write(
     folder: Path, kind: str, transforms: List[Any], network: Any = V2, **changes: Any
 ) -> Path:
-    attributes = changes.pop("attributes", {})
+    attributes = {
+        "model_type": kind,
+        "num_classes": 2,
+        "labels": ["cat", "dog"],
+        "fixed_input_shape": None if network == V1 else [None, 3, -1, -1],
+        **changes.pop("attributes", {}),
+    }
     config = {
         "Model": "Any",
+        "version": "1.3.7" if network == V1 else "2.1.0",
+        "_Attributes": attributes,
+        "_init_params": {"num_classes": 2},
         "Transforms": transforms,
-        "TransformsMode": "RGB",
-        "_Attributes": {
-            "model_type": kind,
-            "labels": ["cat", "dog"],
-            "num_classes": 2,
-            **attributes,
-        },
-        "version": "2.0.0",
+        "TransformsMode": "RGB" if network == V1 else ...,
+        "status": "Infer",
+        "completed_epochs": 0,
     }
-    put(leave(folder, *network), "model.yml", changed(config, **changes))
+    put(leave(folder, *network), "model.yml", yaml.dump(changed(config, **changes)))
     return folder
 
 
@@ -54,50 +78,101 @@ def read(folder: Path, kind: str, *transforms: Any, **changes: Any) -> ModelSpec
     return served(write(folder, kind, list(transforms), **changes), "PaddleX")
 
 
-def test_a_detector(tmp_path: Path) -> None:
-    spec = read(tmp_path, "detector", RESIZE, NORMALIZE)
-    assert (spec.task, spec.labels, spec.input_size) == ("detection", ("cat", "dog"), (608, 480))
-    assert spec.preprocess == (Resize(608, 480, "cubic"), NORM)
-    assert spec.files == ModelFiles("combined", *(str(tmp_path / name) for name in V2))
+FLOATS = ToFloat()
+FULL = (127.5, 127.5, 127.5)
 
 
-def test_a_classifier(tmp_path: Path) -> None:
-    short, crop = {"ResizeByShort": {"short_size": 256, "max_size": -1}}, {"CenterCrop": None}
-    spec = read(tmp_path, "classifier", short, crop, NORMALIZE)
-    assert spec.task == "classification"
-    assert spec.preprocess == (ResizeShort(256), CenterCrop(224, 224), NORM)
+@pytest.mark.parametrize(
+    ("kind", "network", "transforms", "steps"),
+    [
+        ("detector", V1, [V1_RESIZE, V1_NORMALIZE], [FLOATS, Resize(608, 480, "cubic"), NORM]),
+        ("detector", V2, [RESIZE, NORMALIZE], [Resize(608, 480, "cubic"), NORM]),
+        (
+            "classifier",
+            V1,
+            [{"ResizeByShort": {"short_size": 256, "max_size": -1}}, CROP, V1_NORMALIZE],
+            [FLOATS, ResizeShort(256), CenterCrop(224, 224), NORM],
+        ),
+        (
+            "classifier",
+            V2,
+            [
+                {"ResizeByShort": {"short_size": 256, "max_size": -1, "interp": "AREA"}},
+                CROP,
+                NORMALIZE,
+            ],
+            [ResizeShort(256, "area"), CenterCrop(224, 224), NORM],
+        ),
+        ("segmenter", V1, [V1_RESIZE, V1_NORMALIZE], [FLOATS, Resize(608, 480, "cubic"), NORM]),
+        ("segmenter", V2, [RESIZE, NORMALIZE], [Resize(608, 480, "cubic"), NORM]),
+    ],
+)
+def test_what_each_version_exports(
+    tmp_path: Path, kind: str, network: Any, transforms: List[Any], steps: List[Any]
+) -> None:
+    """Version 1 has sizes as [w, h] and resizes floats, 2 has them as [h, w]."""
+    spec = read(tmp_path, kind, *transforms, network=network)
+    assert (spec.task, spec.labels) == (TASKS[kind], ("cat", "dog"))
+    assert list(spec.preprocess) == steps
+    assert spec.files == ModelFiles("combined", *(str(tmp_path / name) for name in network))
 
 
-def test_version_1_works_on_floats(tmp_path: Path) -> None:
-    spec = read(tmp_path, "classifier", RESIZE, NORMALIZE, network=V1)
-    assert spec.preprocess == (ToFloat(), Resize(608, 480, "cubic"), NORM)
-    assert spec.files.model == str(tmp_path / "__model__")
+def test_what_is_no_plain_value(tmp_path: Path) -> None:
+    """Measures come as numpy has them, and a list that is named twice is written once."""
+    half = [0.5, 0.5, 0.5]
+    metrics = {"best_accuracy": np.float64(0.9), "eval_metrics": {"acc1": np.float32(0.5)}}
+    norm = {"Normalize": {"mean": half, "std": half, **SCALE, "is_scale": True}}
+    spec = read(tmp_path, "detector", RESIZE, norm, attributes={**metrics, "thread": b"\0\xff"})
+    written = (tmp_path / "model.yml").read_text()
+    for tag in ("python/tuple", "apply:numpy", "binary", "*id"):
+        assert tag in written
+    assert spec.preprocess[-1] == Normalize("RGB", 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_a_value_that_matters_must_be_plain(tmp_path: Path) -> None:
+    short = {"ResizeByShort": {"short_size": np.int64(800), "max_size": 1333}}
+    assert "short_size: expected `int`, got `null`" in refused(
+        write(tmp_path, "detector", [short]), "PaddleX"
+    )
 
 
 def test_a_segmenter_with_a_fixed_input(tmp_path: Path) -> None:
-    for shape in ([512, 256], [-1, 3, 256, 512]):
+    for shape in ([512, 256], [-1, 3, 256, 512], [None, 3, 256, 512]):
         spec = read(tmp_path, "segmenter", NORMALIZE, attributes={"fixed_input_shape": shape})
         assert (spec.task, spec.input_size) == ("segmentation", (512, 256))
 
 
 def test_resizing_in_proportion(tmp_path: Path) -> None:
-    short = {"ResizeByShort": {"short_size": 800, "max_size": 1333, "interp": "LINEAR"}}
-    spec = read(tmp_path, "detector", short, {"Padding": {"im_padding_value": [0, 1, 2]}})
+    """The network is told of the sizes that came out, which were rounded."""
+    rgb = {"Padding": {**PADDING, "im_padding_value": [0, 1, 2]}}
+    spec = read(tmp_path, "detector", SHORT, rgb)
     assert spec.preprocess == (ResizeFit(800, 1333, by="size"), Pad(1344, 1344, (0, 1, 2)))
-    inside = {"Resize": {"target_size": [480, 608], "keep_ratio": True}}
-    pad = {"Padding": {"target_size": [480, 608], "pad_mode": 1}}
+    inside = {"Resize": {"target_size": (480, 608), "interp": "LINEAR", "keep_ratio": True}}
+    pad = {"Padding": {**PADDING, "target_size": (480, 608), "pad_mode": 1}}
     assert read(tmp_path, "detector", inside, pad).preprocess == (
-        ResizeInside(608, 480),
-        Pad(608, 480, (127.5, 127.5, 127.5), "center"),
+        ResizeInside(608, 480, by="size"),
+        Pad(608, 480, FULL, "center"),
     )
-    long = {"ResizeByLong": {"long_size": 512}}
-    assert read(tmp_path, "segmenter", long).preprocess == (ResizeInside(512, 512), Pad(512, 512))
+    long = {"ResizeByLong": {"long_size": 512, "interp": "LINEAR"}}
+    assert read(tmp_path, "segmenter", long).preprocess == (
+        ResizeInside(512, 512, by="size"),
+        Pad(512, 512),
+    )
+
+
+def test_a_segmenter_of_version_1_takes_the_nearest_pixels(tmp_path: Path) -> None:
+    """By its ResizeByShort alone; that of version 2, and of detectors, says what it takes."""
+    spec = read(tmp_path, "segmenter", V1_SHORT, V1_NORMALIZE, network=V1)
+    assert spec.preprocess[1] == ResizeFit(800, 1333, "nearest", by="size")
+    spec = read(tmp_path, "detector", V1_SHORT, V1_NORMALIZE, network=V1)
+    assert spec.preprocess[1] == ResizeFit(800, 1333, "linear", by="size")
+    spec = read(tmp_path / "2", "segmenter", SHORT, NORMALIZE)
+    assert spec.preprocess[0] == ResizeFit(800, 1333, "linear", by="size")
 
 
 def test_an_rcnn_of_version_1_normalises_first(tmp_path: Path) -> None:
-    short = {"ResizeByShort": {"short_size": 800, "max_size": 1333}}
-    pad = {"Padding": {"coarsest_stride": 32}}
-    spec = read(tmp_path, "detector", NORMALIZE, short, pad, network=V1)
+    pad = {"Padding": {"coarsest_stride": 32, "target_size": None}}
+    spec = read(tmp_path, "detector", V1_NORMALIZE, V1_SHORT, pad, network=V1)
     steps: Any = spec.preprocess
     first, fit, canvas, norm = steps
     assert (first, fit, norm) == (ToFloat(), ResizeFit(800, 1333, by="size"), NORM)
@@ -106,11 +181,13 @@ def test_an_rcnn_of_version_1_normalises_first(tmp_path: Path) -> None:
 
 
 def test_padding_of_version_1_is_width_and_height(tmp_path: Path) -> None:
-    long, pad = {"ResizeByLong": {"long_size": 256}}, {"Padding": {"target_size": [300, 400]}}
-    spec = read(tmp_path, "segmenter", long, pad, network=V1)
-    assert spec.preprocess[-1] == Pad(300, 400, (127.5, 127.5, 127.5))
-    spec = read(tmp_path / "2", "segmenter", long, pad)
-    assert spec.preprocess[-1] == Pad(400, 300, (127.5, 127.5, 127.5))
+    long = {"ResizeByLong": {"long_size": 256}}
+    pad = {"im_padding_value": list(FULL), "label_padding_value": 255, "target_size": [300, 400]}
+    spec = read(tmp_path, "segmenter", long, {"Padding": pad}, network=V1)
+    assert spec.preprocess[-1] == Pad(300, 400, FULL)
+    pad = {**PADDING, "target_size": (300, 400)}
+    spec = read(tmp_path / "2", "segmenter", long, {"Padding": pad})
+    assert spec.preprocess[-1] == Pad(400, 300, FULL)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +231,8 @@ def test_a_missing_label_list_makes_numbers(tmp_path: Path) -> None:
     [
         ("detector", [{"Warp": {}}], {}, "transform Warp is not supported"),
         ("gan", [RESIZE], {}, "model_type of gan"),
-        ("segmenter", [NORMALIZE], {}, "not fixed"),
+        ("segmenter", [NORMALIZE], {}, "export with --fixed_input_shape"),
+        ("segmenter", [NORMALIZE], {"network": V1}, "export with --fixed_input_shape"),
         ("segmenter", [NORMALIZE], {"attributes": {"fixed_input_shape": [1]}}, "fixed_input_shape"),
         ("detector", [{"Padding": {"pad_mode": -1}}], {}, "pad_mode -1"),
         ("detector", [{"Resize": {"interp": "RANDOM"}}], {}, "interp RANDOM"),

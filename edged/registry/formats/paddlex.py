@@ -44,7 +44,7 @@ _EIGHT_BITS: Tuple[Channels, Channels] = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 class _Attributes(msgspec.Struct):
     model_type: str
     labels: List[Union[str, int]] = []
-    fixed_input_shape: Optional[List[int]] = None
+    fixed_input_shape: Optional[List[Optional[int]]] = None
 
 
 class _Config(msgspec.Struct):
@@ -93,19 +93,29 @@ class _Padding(msgspec.Struct):
 
 
 class _Reading(NamedTuple):
-    """What the operators are read into. `first`: of PaddleX 1; `fill`: of a bare Padding."""
+    """What the operators are read into; `first`: they are PaddleX 1's."""
 
     steps: StepList
     first: bool
-    fill: float
+    kind: str
+
+    @property
+    def fill(self) -> float:
+        """Of a Padding that does not say it."""
+        return 0.0 if self.first and self.kind == "detector" else _MIDDLE
+
+    def sides(self, size: Size) -> Tuple[int, int]:
+        """(width, height): PaddleX 1 has them in that order, 2 in the other."""
+        one, other = both_sides(size)
+        return (one, other) if self.first else (other, one)
 
 
 def recognise(folder: Folder) -> bool:
-    return folder.exists(_CONFIG) and "_Attributes" in folder.yaml(_CONFIG)
+    return folder.exists(_CONFIG) and "_Attributes" in folder.yaml_dump(_CONFIG)
 
 
 def read(folder: Folder) -> Description:
-    config = convert(folder.yaml(_CONFIG), _Config, _CONFIG)
+    config = convert(folder.yaml_dump(_CONFIG), _Config, _CONFIG)
     kind = config.attributes.model_type
     if kind not in _TASKS:
         raise ModelFolderError(f"{_CONFIG}: a model_type of {kind} is not served")
@@ -119,9 +129,8 @@ def read(folder: Folder) -> Description:
 
 def _steps(config: _Config, first: bool) -> Tuple[AnyStep, ...]:
     """PaddleX 1 reads pictures as floats, and resizes them as such."""
-    of_detector = config.attributes.model_type == "detector"
-    fill = 0.0 if first and of_detector else _MIDDLE
-    reading = _Reading(StepList(config.TransformsMode, floats=first), first, fill)
+    steps = StepList(config.TransformsMode, floats=first)
+    reading = _Reading(steps, first, config.attributes.model_type)
     for operator in config.Transforms:
         if len(operator) != 1:
             raise ModelFolderError(f"{_CONFIG}: one of the Transforms is not one operator")
@@ -131,31 +140,43 @@ def _steps(config: _Config, first: bool) -> Tuple[AnyStep, ...]:
         if kind not in _READERS:
             raise ModelFolderError(f"transform {kind} is not supported")
         _READERS[kind](reading, options or {}, f"{_CONFIG}, {kind}")
-    shape = config.attributes.fixed_input_shape
-    if not reading.steps.fixed and shape:
-        reading.steps.resize(Resize(*_input_size(shape)))
-    return reading.steps.done()
+    if not steps.fixed:
+        steps.resize(_to_fixed(config.attributes.fixed_input_shape))
+    return steps.done()
 
 
-def _input_size(shape: List[int]) -> Tuple[int, int]:
-    """(width, height) from [w, h] or [n, c, h, w]."""
-    if len(shape) == 4:
-        return shape[3], shape[2]
-    if len(shape) == 2:
-        return shape[0], shape[1]
-    raise ModelFolderError(f"{_CONFIG}: fixed_input_shape must be [w, h] or [n, c, h, w]")
+def _to_fixed(shape: Optional[List[Optional[int]]]) -> Resize:
+    """To [w, h] or [n, c, h, w]; what may be of any length is None or below 1 there."""
+    sides = [side or 0 for side in shape or (0, 0)]
+    if len(sides) == 4:
+        width, height = sides[3], sides[2]
+    elif len(sides) == 2:
+        width, height = sides
+    else:
+        raise ModelFolderError(f"{_CONFIG}: fixed_input_shape must be [w, h] or [n, c, h, w]")
+    if width < 1 or height < 1:
+        raise ModelFolderError(
+            "the size after preprocessing is not fixed: export with --fixed_input_shape"
+        )
+    return Resize(width, height)
 
 
 def _resize(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _Resize, where)
-    height, width = both_sides(resize.target_size)
-    kind = ResizeInside if resize.keep_ratio else Resize
-    reading.steps.resize(kind(width, height, interp_named(resize.interp, where)))
+    width, height = reading.sides(resize.target_size)
+    interp = interp_named(resize.interp, where)
+    if resize.keep_ratio:
+        reading.steps.resize(ResizeInside(width, height, interp, by="size"))
+    else:
+        reading.steps.resize(Resize(width, height, interp))
 
 
 def _resize_by_short(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
+    """A segmenter of PaddleX 1 has an interpolation of its own (seg_transforms.py, 1.0 to 1.3)."""
     resize = convert(options, _ResizeByShort, where)
     interp = interp_named(resize.interp, where)
+    if reading.first and reading.kind == "segmenter":
+        interp = "nearest"
     if resize.max_size > 0:
         reading.steps.resize(ResizeFit(resize.short_size, resize.max_size, interp, by="size"))
     else:
@@ -165,7 +186,7 @@ def _resize_by_short(reading: _Reading, options: Mapping[str, Any], where: str) 
 def _resize_by_long(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
     resize = convert(options, _ResizeByLong, where)
     long = resize.long_size
-    reading.steps.resize(ResizeInside(long, long, interp_named(resize.interp, where)))
+    reading.steps.resize(ResizeInside(long, long, interp_named(resize.interp, where), by="size"))
 
 
 def _center_crop(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
@@ -188,16 +209,13 @@ def _normalize(reading: _Reading, options: Mapping[str, Any], where: str) -> Non
 
 
 def _padding(reading: _Reading, options: Mapping[str, Any], where: str) -> None:
-    """`target_size` is [w, h] in PaddleX 1, [h, w] in 2."""
     pad = convert(options, _Padding, where)
     if pad.pad_mode not in _ALIGNS:
         raise ModelFolderError(f"{where}: pad_mode {pad.pad_mode} is not supported")
     fill = reading.fill if pad.im_padding_value is None else pad.im_padding_value
     value = all_channels(fill)
     if pad.target_size is not None:
-        height, width = both_sides(pad.target_size)
-        if reading.first:
-            width, height = height, width
+        width, height = reading.sides(pad.target_size)
         reading.steps.pad(Pad(width, height, value, _ALIGNS[pad.pad_mode]))
     else:
         stride = pad.coarsest_stride or pad.size_divisor
