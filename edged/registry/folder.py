@@ -12,6 +12,7 @@ from typing import Callable, Dict, List
 
 from edged.errors import ModelFolderError
 from edged.registry.document import Document, parse_json, parse_yaml, parse_yaml_dump
+from edged.registry.paths import file_inside, inside
 
 _DOCUMENT_LIMIT = 1 << 20
 
@@ -28,17 +29,7 @@ class Folder:
 
     def inside(self, name: str) -> str:
         """The absolute path of `name`, links followed; it need not exist. Raises."""
-        if not name or not name.isprintable():  # NUL and lone surrogates are not printable
-            raise ModelFolderError(f"{name!r} is not a file name")
-        root = os.path.realpath(self.path)
-        path = os.path.realpath(os.path.join(root, name))
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            raise ModelFolderError(f"the path of {name} is not UTF-8") from None
-        if os.path.isabs(name) or os.path.commonpath([root, path]) != root:
-            raise ModelFolderError(f"{name} leads out of the model's folder")
-        return path
+        return inside(self.path, name)
 
     def exists(self, name: str) -> bool:
         """Whether anything of that name stands there, even a link to nowhere."""
@@ -57,10 +48,7 @@ class Folder:
 
     def file(self, name: str) -> str:
         """The absolute path of a file that is there. Raises."""
-        path = self.inside(name)
-        if os.path.isfile(path):  # not a FIFO, which would block whoever opens it
-            return path
-        raise ModelFolderError(f"{name} is {'not a file' if os.path.lexists(path) else 'missing'}")
+        return file_inside(self.path, name)
 
     def read(self, name: str, limit: int) -> bytes:
         """The whole of a file of at most `limit` bytes. Raises."""

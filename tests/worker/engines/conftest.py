@@ -42,11 +42,14 @@ def write_program(
     ops: Sequence[Op],
     inputs: Sequence[Tensor] = (IMAGE,),
     outputs: Sequence[Tensor] = (Tensor("out"),),
+    params: Sequence[str] = (),
 ) -> Path:
-    """A ProgramDesc without parameters, and `params` beside it."""
+    """A ProgramDesc, and an empty `params` beside it; no operator takes the `params` it names."""
     block = _field(1, 0) + _field(2, -1) + _variable("feed", 9) + _variable("fetch", 10)
     for tensor in (*inputs, *outputs):
         block += _variable(tensor.name, 7, tensor)
+    for name in params:
+        block += _variable(name, 7, persistable=True)
     for column, tensor in enumerate(inputs):
         block += _op(Op("feed", "feed", tensor.name), (("col", column),))
     for op in ops:
@@ -58,12 +61,12 @@ def write_program(
     return path
 
 
-def _variable(name: str, kind: int, tensor: Tensor = IMAGE) -> bytes:
+def _variable(name: str, kind: int, tensor: Tensor = IMAGE, persistable: bool = False) -> bytes:
     body = _field(1, kind)
     if kind == 7:
         dims = b"".join(_field(2, size) for size in tensor.shape)
         body += _field(3, _field(1, _field(1, _KINDS[tensor.dtype]) + dims) + _field(2, 0))
-    return _field(3, _field(1, name) + _field(2, body) + _field(3, int(kind != 7)))
+    return _field(3, _field(1, name) + _field(2, body) + _field(3, int(kind != 7 or persistable)))
 
 
 def _op(op: Op, attributes: Sequence[Tuple[str, Union[bool, float]]]) -> bytes:

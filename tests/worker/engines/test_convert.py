@@ -167,7 +167,7 @@ def test_a_parameter_without_its_file(
 ) -> None:
     files = copied(squeezenet)
     Path(files.model, "conv10_weights").unlink()
-    with pytest.raises(EngineError, match=r"cannot read .*/conv10_weights: No such file"):
+    with pytest.raises(EngineError, match="the parameter conv10_weights is missing"):
         to_nb(files, tmp_path / "cache")
 
 

@@ -142,6 +142,14 @@ def test_a_file_cut_short_is_named_in_a_sentence(
     assert "\n" not in str(error.value)
 
 
+def test_a_parameter_out_of_the_folder_is_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_program(folder / "__model__", [], params=["/dev/zero"])
+    with pytest.raises(EngineError, match="/dev/zero leads out of the model's folder"):
+        paddle.load(network_of(ModelFiles("separate", str(folder))), options(tmp_path))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no-such"):
         paddle.load(network_of(combined(tmp_path / "no-such")), options(tmp_path))
