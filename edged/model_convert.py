@@ -30,7 +30,8 @@ _UNTOLD = (
 def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> List[Path]:
     """Writes a folder that can be served where `target` is; the paths of its `.nb` files.
 
-    Raises ModelFolderError, EngineError.
+    `out` is not there yet, or is empty. Its `model.yaml` comes last: without it, nothing
+    that was written so far is taken for a model. Raises ModelFolderError, EngineError.
     """
     spec = entry.spec
     if spec is None:
@@ -38,24 +39,40 @@ def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> List[Path]:
     for files in spec.networks:
         if files.kind == "nb":
             raise ModelFolderError(f"{Path(files.model).name} is converted already")
+    _check_out(out, Path(spec.folder))
     networks, documents = _ocr(entry, spec, spec.reading) if spec.reading else _single(entry, spec)
     converted = [(name, convert(files, target, str(cache))) for name, files in networks.items()]
     try:
         for name, path in converted:
             _copy(path, out / name)
-        for name, document in documents.items():
-            (out / name).write_text(_yaml(document), "utf-8")
         folder = Folder(Path(spec.folder))
         for name in (PICTURE, ANSWER):
             if folder.exists(name):
                 _copy(folder.file(name), out / name)
+        for name, document in documents.items():
+            (out / name).write_text(_yaml(document), "utf-8")
     except OSError as error:
         raise ModelFolderError(f"{error.filename} cannot be written: {error.strerror}") from None
     return [out / name for name in networks]
 
 
+def _check_out(out: Path, source: Path) -> None:
+    """What lies in it would be taken for a part of the new model, or be written over."""
+    if source in (out.resolve(), *out.resolve().parents):
+        raise ModelFolderError(f"{out} is in the model's own folder")
+    try:
+        empty = not out.exists() or not any(out.iterdir())
+    except OSError as error:
+        raise ModelFolderError(f"{out} cannot be read: {error.strerror}") from None
+    if not empty:
+        raise ModelFolderError(f"{out} is not empty: name a new folder")
+
+
 def _single(entry: Entry, spec: ModelSpec) -> Tuple[Networks, Documents]:
-    """By their names in the new folder; a `model.yaml` says all that the exporter did."""
+    """By their names in the new folder, as they are written one after the other.
+
+    `model.yaml` says all that the exporter did.
+    """
     described = {
         **_identity(entry, spec),
         "model": _NETWORK,
@@ -88,9 +105,9 @@ def _ocr(entry: Entry, spec: ModelSpec, reading: Reading) -> Tuple[Networks, Doc
         "languages": reading.languages,
     }
     documents = {
-        native.FILE: described,
         f"det/{paddleocr.CONFIG}": {"PostProcess": paddleocr.box_document(reading.boxes)},
         f"rec/{paddleocr.CONFIG}": {"PostProcess": paddleocr.letters_document(reading.letters)},
+        native.FILE: described,
     }
     return {f"{part}/{_NETWORK}": files for part, files in networks.items()}, documents
 

@@ -14,6 +14,7 @@ from typing import Any, List, Tuple
 import msgspec
 import pytest
 
+from edged import model_check
 from edged.registry.registry import look
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import nb
@@ -125,6 +126,32 @@ def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     assert ("ARM" if LITE else "Paddle Lite only") in answer["reason"]
 
 
+def test_models_check_of_a_broken_sample(tmp_path: Path) -> None:
+    shutil.copytree(DIGITS, tmp_path / "digits")
+    (tmp_path / "digits" / "sample.json").write_text("{")
+    done = edged("models", "check", tmp_path / "digits", f"--state={tmp_path}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "cannot be served here: sample.json is not a golden answer" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("model", "engines"),
+    [("inference.pdmodel", "paddlelite or paddle"), ("inference.json", "paddle")],
+)
+def test_models_check_says_which_engines_read_it(tmp_path: Path, model: str, engines: str) -> None:
+    folder = tmp_path / "helmets"
+    folder.mkdir()
+    (folder / model).write_text("{}")
+    (folder / "inference.pdiparams").touch()
+    (folder / "model.yaml").write_text(
+        f"task: detection\nmodel: {model}\nparams: inference.pdiparams\n"
+        "preprocess:\n- {op: resize, width: 320, height: 320}\n"
+    )
+    entry = look(folder)
+    lines = [" ".join(line.split()) for line in model_check.report(entry, [None])]
+    assert f"made for any machine with {engines}" in lines
+
+
 def test_models_check_says_what_it_recognised(fixtures: Path, state: Path) -> None:
     folder, photo = fixtures / "models" / "pphumanseg_lite_192", fixtures / "photos" / "bus.jpg"
     done = edged("models", "check", folder, f"--image={photo}", f"--state={state}")
@@ -182,6 +209,22 @@ def test_models_convert_keeps_the_sample_and_the_number(tmp_path: Path) -> None:
     assert answer["entry"]["mid"] == 1
     assert answer["servable"] is True
     assert answer["result"]
+
+
+@pytest.mark.parametrize("out", ["digits", "digits/board", "link", "full"])
+def test_models_convert_writes_over_nothing(tmp_path: Path, out: str) -> None:
+    """Nor is an old part, such as `cls` of an OCR model, taken into the new one."""
+    source, full = tmp_path / "digits", tmp_path / "full"
+    shutil.copytree(DIGITS, source)
+    (tmp_path / "link").symlink_to(source)
+    (full / "cls").mkdir(parents=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    to = ["--target=x86", f"--out={tmp_path / out}", f"--state={tmp_path / 'state'}"]
+    done = edged("models", "convert", source, *to)
+    assert done.returncode == 1
+    said = "is not empty" if out == "full" else "is in the model's own folder"
+    assert f"{tmp_path / out} {said}" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @needs_paddle_lite
