@@ -31,7 +31,7 @@ from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.key_commands import keys
 from edged.registry.registry import Entry, scan
-from edged.registry.sample import Sample, read_sample
+from edged.registry.sample import read_sample
 from edged.results import Result
 from edged.terminal import print_json, print_table, settings_of, settings_options
 
@@ -225,7 +225,10 @@ def _check(entry: Entry, image: Optional[Path], as_json: bool, settings: Setting
     networks = model_check.described(entry)
     if not as_json:
         click.echo("\n".join(model_check.report(entry, networks)))
-    picture = _picture(entry, image)
+    sample = read_sample(Path(entry.spec.folder)) if entry.spec else None
+    picture = sample.image if sample else None
+    if image is not None:
+        picture = image.read_bytes()
     reason, results = entry.reason, None
     if not reason:
         _progress(f"loading {entry.name} ...")
@@ -234,22 +237,12 @@ def _check(entry: Entry, image: Optional[Path], as_json: bool, settings: Setting
         answer = {"entry": entry, "servable": not reason, "reason": reason}
         print_json({**answer, "networks": networks, "result": results})
     else:
-        sample = "its sample agrees" if _has_golden(entry) else "it has no sample to compare with"
-        click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {sample}")
+        golden = sample is not None and sample.expected is not None
+        agrees = "its sample agrees" if golden else "it has no sample to compare with"
+        click.echo(f"cannot be served here: {reason}" if reason else f"can be served; {agrees}")
         if results is not None:
             _print_results(results)
     return not reason
-
-
-def _picture(entry: Entry, image: Optional[Path]) -> Optional[bytes]:
-    if image is not None:
-        return image.read_bytes()
-    sample = _sample(entry)
-    return sample.image if sample else None
-
-
-def _sample(entry: Entry) -> Optional[Sample]:
-    return read_sample(Path(entry.spec.folder)) if entry.spec else None
 
 
 async def _try(
@@ -283,11 +276,6 @@ def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: An
     made = ", ".join(map(str, written))
     verb = "is" if len(written) == 1 else "are"
     click.echo(f"{made} {verb} for {target}: copy the folder {out} into the board's models")
-
-
-def _has_golden(entry: Entry) -> bool:
-    sample = _sample(entry)
-    return sample is not None and sample.expected is not None
 
 
 def _described(entry: Entry) -> List[str]:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import msgspec
 
+from edged.daemon.engines import readers
 from edged.errors import EngineError
 from edged.network_tool import Described, describe
 from edged.registry.registry import Entry, look, look_into
@@ -113,7 +114,7 @@ def _reading_rows(reading: Reading) -> List[Tuple[str, str]]:
 
 def _made_for(files: ModelFiles, network: Optional[Described]) -> str:
     if files.kind != "nb":
-        return "any machine: it is converted at its first start"
+        return f"any machine with {' or '.join(readers(files))}"
     if network is None:
         return ""
     kinds = ", ".join(network.precisions)

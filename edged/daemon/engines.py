@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Dict, FrozenSet, NamedTuple, Tuple
 
-from edged.registry.spec import EngineChoice, ModelSpec
+from edged.registry.spec import EngineChoice, ModelFiles, ModelSpec
 
 
 class Traits(NamedTuple):
@@ -42,7 +42,13 @@ def candidates(choice: EngineChoice, spec: ModelSpec) -> Tuple[str, ...]:
     """
     if choice != "auto":
         return (choice,)
-    kinds = {"pir" if files.is_pir else files.kind for files in spec.networks}
-    fit = tuple(name for name, traits in ENGINES.items() if kinds <= traits.kinds)
+    able = [set(readers(files)) for files in spec.networks]
+    fit = tuple(name for name in ENGINES if all(name in names for names in able))
     there = tuple(name for name in fit or ENGINES if importlib.util.find_spec(name) is not None)
     return there or fit or tuple(ENGINES)
+
+
+def readers(files: ModelFiles) -> Tuple[str, ...]:
+    """The engines that read such files, whether they are installed or not."""
+    kind = "pir" if files.is_pir else files.kind
+    return tuple(name for name, traits in ENGINES.items() if kind in traits.kinds)
