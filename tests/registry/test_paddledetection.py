@@ -173,7 +173,6 @@ def test_other_names_of_the_network(tmp_path: Path, names: Tuple[str, str]) -> N
         ([], "model.pdmodel"),
         (["model.pdmodel"], "model.pdiparams"),
         (["model.pdiparams"], "model.pdmodel"),
-        (["__model__"], "__params__"),
         (["__params__"], "__model__"),
         (["inference.pdmodel"], "inference.pdiparams"),
     ],
@@ -182,6 +181,19 @@ def test_a_missing_file_is_named(tmp_path: Path, there: List[str], missing: str)
     for name in there:
         (tmp_path / name).touch()
     assert refused(tmp_path) == f"{missing} is missing"
+
+
+def test_a_file_for_each_parameter(tmp_path: Path) -> None:
+    write(tmp_path)
+    for name in ("__model__", "conv1_weights"):
+        (tmp_path / name).touch()
+    assert served(tmp_path).files == ModelFiles("separate", str(tmp_path))
+
+
+def test_several_converted_networks_are_too_many(tmp_path: Path) -> None:
+    for name in ("a.nb", "b.nb"):
+        (tmp_path / name).touch()
+    assert refused(tmp_path) == "the folder has several .nb files: a.nb, b.nb"
 
 
 def test_newer_exports_have_inference_yml(tmp_path: Path) -> None:

@@ -183,6 +183,12 @@ def test_every_form_of_a_network(folder: Path, kind: str) -> None:
     }.get(kind, ModelFiles("combined", *paths))
 
 
+def test_a_full_network_comes_before_one_converted_from_it(folder: Path) -> None:
+    """The .nb may be for another machine."""
+    (folder / "det" / "inference.nb").touch()
+    assert served(folder).files == files(folder / "det")
+
+
 def break_it(folder: Path, what: Dict[str, Any]) -> None:
     for name, content in what.items():
         path = folder / name

@@ -18,13 +18,13 @@ from edged.registry.document import convert
 from edged.registry.folder import Folder
 from edged.registry.formats import native
 from edged.registry.formats.labels import decode
+from edged.registry.formats.networks import find_network, only_file
 from edged.registry.spec import BoxRules, Description, ModelFiles, Reading
 
 EXPORTER = "PaddleOCR"
 
 CONFIG = "inference.yml"
 _STEMS = ("inference", "model")
-_OLD = ("__model__", "__params__")
 _PROGRAM = "inference.pdmodel"
 _DECODERS = {"DBPostProcess": "det", "CTCLabelDecode": "rec", "ClsPostProcess": "cls"}
 _BESIDE = {"det": ", with rec", "rec": ", with det", "cls": ", with det and rec"}
@@ -135,30 +135,7 @@ def letters_document(letters: Sequence[str]) -> Mapping[str, object]:
 
 
 def _network(folder: Folder, part: str) -> ModelFiles:
-    """The network in the folder `part`: an `.nb`, or a program and its parameters."""
-    for nb in _files(folder, part, ".nb"):
-        return ModelFiles("nb", folder.file(nb))
-    if folder.exists(f"{part}/{_OLD[0]}"):
-        if folder.exists(f"{part}/{_OLD[1]}"):
-            model, params = (folder.file(f"{part}/{name}") for name in _OLD)
-            return ModelFiles("combined", model, params)
-        folder.file(f"{part}/{_OLD[0]}")
-        return ModelFiles("separate", folder.inside(part))
-    for stem in _STEMS:
-        for suffix in ("pdmodel", "json"):  # PIR json is for the second engine only
-            if folder.exists(f"{part}/{stem}.{suffix}"):
-                model = folder.file(f"{part}/{stem}.{suffix}")
-                params = folder.file(f"{part}/{stem}.pdiparams")
-                return ModelFiles("combined", model, params)
-    raise ModelFolderError(f"{part}/inference.pdmodel is missing")
-
-
-def _files(folder: Folder, part: str, suffix: str) -> Sequence[str]:
-    """Relative to `folder`. ModelFolderError when there are several, or no folder at all."""
-    names = [name for name in folder.names(part) if name.endswith(suffix)]
-    if len(names) > 1:
-        raise ModelFolderError(f"{part} has several {suffix} files: {', '.join(names)}")
-    return [f"{part}/{name}" for name in names]
+    return find_network(folder, _STEMS, part)
 
 
 def _section(folder: Folder, part: str, key: str) -> object:
@@ -169,9 +146,9 @@ def _section(folder: Folder, part: str, key: str) -> object:
 
 
 def _letters(folder: Folder, part: str, named: Optional[str]) -> Tuple[str, ...]:
-    files = [named] if named is not None else _files(folder, part, ".txt")
-    if files:
-        return _read_dictionary(folder, files[0])
+    file = only_file(folder, part, ".txt") if named is None else named
+    if file is not None:
+        return _read_dictionary(folder, file)
     where = f"{part}/{CONFIG}, PostProcess"
     decoder = convert(_section(folder, part, "PostProcess"), _Letters, where)
     if decoder.name != "CTCLabelDecode":
