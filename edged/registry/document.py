@@ -6,6 +6,7 @@ from typing import Any, Dict, Hashable, List, Mapping, Optional, Tuple, Type, Ty
 
 import msgspec
 import yaml
+from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
 
@@ -18,6 +19,7 @@ _PLAIN_TAGS = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float")
 _CORE_TAGS = _PLAIN_TAGS | {_TAG + kind for kind in ("str", "seq", "map")}
 
 Document = Mapping[str, Any]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 T = TypeVar("T")
 

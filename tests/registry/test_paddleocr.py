@@ -214,8 +214,8 @@ def break_it(folder: Path, what: Dict[str, Any]) -> None:
         ({"model.yaml": {"task": "ocr", "line_height": 4096}}, "line_height"),
         ({"model.yaml": {"task": "ocr", "model": "x.nb"}}, "`model`"),
         ({"det/inference.yml": {"PostProcess": {"name": "EASTPostProcess"}}}, "EASTPostProcess"),
-        ({"det/inference.yml": {"PostProcess": {"thresh": 3}}}, "0 to 1"),
-        ({"det/inference.yml": {"PostProcess": {"box_thresh": float("nan")}}}, "0 to 1"),
+        ({"det/inference.yml": {"PostProcess": {"thresh": 3}}}, "thresh: expected `float` <= 1.0"),
+        ({"det/inference.yml": {"PostProcess": {"box_thresh": float("nan")}}}, "box_thresh"),
         ({"det/inference.yml": {"PostProcess": {"unclip_ratio": 1e9}}}, "unclip_ratio"),
         ({"det/inference.yml": {"PostProcess": {"max_candidates": 0}}}, "max_candidates"),
         ({"det/inference.yml": {"PostProcess": []}}, "expected `object`"),
@@ -232,7 +232,7 @@ def break_it(folder: Path, what: Dict[str, Any]) -> None:
                     "PreProcess": {"transform_ops": [{"RecResizeImg": {"image_shape": [3, 1, 9]}}]}
                 }
             },
-            "1 pixels high",
+            "RecResizeImg, image_shape[1]: expected `int` >= 8",
         ),
         (
             {

@@ -7,10 +7,10 @@ from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.document import convert
+from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats.edgeboard import one_over
-from edged.registry.formats.labels import read_labels
+from edged.registry.formats.labels import labels_beside
 from edged.registry.formats.networks import combined
 from edged.registry.formats.steps import StepList, all_channels
 from edged.registry.spec import (
@@ -39,7 +39,7 @@ _INSTANCES, _OCR = 6, 100
 
 class _ModelInfo(msgspec.Struct):
     model_kind: int
-    best_threshold: float = 0.5
+    best_threshold: Share = 0.5
 
 
 class _PostProcess(msgspec.Struct):
@@ -83,7 +83,7 @@ class _OldConfig(msgspec.Struct):
 
     model_kind: Optional[int] = None
     modelKind: Optional[int] = None
-    best_threshold: float = 0.5
+    best_threshold: Share = 0.5
 
 
 def recognise(folder: Folder) -> bool:
@@ -102,13 +102,11 @@ def read(folder: Folder) -> Description:
     kind = config.model_info.model_kind
     if kind not in _TASKS:
         raise ModelFolderError(_not_served(kind, _is_nb(config)))
-    if not 0 <= config.model_info.best_threshold <= 1:
-        raise ModelFolderError(f"{_CONFIG}: best_threshold must be 0 to 1")
     return Description(
         task=_TASKS[kind],
         files=_files(folder, config),
         preprocess=_steps(config.pre_process),
-        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
+        labels=labels_beside(folder, _LABELS),
         threshold=config.model_info.best_threshold,
         boxes=Boxes(normed=(config.post_process or _PostProcess()).box_normed),
     )

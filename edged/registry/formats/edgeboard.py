@@ -7,9 +7,9 @@ from typing import Any, Dict, List, Literal, Mapping, Tuple
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.document import convert
+from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
-from edged.registry.formats.labels import read_labels
+from edged.registry.formats.labels import labels_beside
 from edged.registry.formats.networks import combined
 from edged.registry.formats.steps import StepList
 from edged.registry.spec import AnyStep, Channels, Color, Description, Interp, Resize
@@ -33,7 +33,7 @@ _INTERPS: Dict[str, Interp] = {
 class _Config(msgspec.Struct):
     networkType: Literal["detection", "classification"]
     transforms: List[Dict[str, Any]]
-    threshold: float = 0.5
+    threshold: Share = 0.5
 
 
 class _Resize(msgspec.Struct):
@@ -57,13 +57,11 @@ def recognise(folder: Folder) -> bool:
 
 def read(folder: Folder) -> Description:
     config = convert(folder.json(_CONFIG), _Config, _CONFIG)
-    if not 0 <= config.threshold <= 1:
-        raise ModelFolderError(f"{_CONFIG}: threshold must be 0 to 1")
     return Description(
         task=config.networkType,
         files=combined(folder, *_NETWORK),
         preprocess=_steps(config.transforms),
-        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
+        labels=labels_beside(folder, _LABELS),
         threshold=config.threshold,
     )
 

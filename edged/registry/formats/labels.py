@@ -26,6 +26,14 @@ def read_labels(folder: Folder, name: str) -> Tuple[str, ...]:
     return tuple(_without_numbers(lines))
 
 
+def labels_beside(folder: Folder, *names: str) -> Tuple[str, ...]:
+    """As `read_labels`, of the first of these files that is there; () where none is."""
+    for name in names:
+        if folder.exists(name):
+            return read_labels(folder, name)
+    return ()
+
+
 def decode(data: bytes, name: str) -> str:
     """The text of the file `name`, whichever of two encodings it is in."""
     for encoding in ("utf-8-sig", "gb18030"):  # Chinese exporters on Windows write GBK

@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
-from edged.registry.document import Document, convert
+from edged.registry.document import Document, Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
 from edged.registry.spec import AnyStep, Boxes, Classes, Description, EngineChoice, ModelFiles
@@ -23,6 +23,7 @@ EXPORTER = "native"
 FILE = "model.yaml"
 _MAX_MID = 2**53 - 1  # what every JSON client reads exactly
 
+LineHeight = Annotated[int, msgspec.Meta(ge=8, le=256)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
@@ -35,7 +36,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 class Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: Union[List[str], str, None] = None
-    threshold: Optional[Annotated[float, msgspec.Meta(ge=0, le=1)]] = None
+    threshold: Optional[Share] = None
     engine: Optional[EngineChoice] = None
     instances: Optional[_Count] = None
     threads: Optional[_Count] = None
@@ -59,7 +60,7 @@ class Ocr(Overrides, frozen=True, kw_only=True):
     cls: Optional[str] = None
     dictionary: Optional[str] = None
     languages: Optional[List[str]] = None
-    line_height: Optional[Annotated[int, msgspec.Meta(ge=8, le=256)]] = None
+    line_height: Optional[LineHeight] = None
 
 
 _NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(Overrides.__struct_fields__)

@@ -9,11 +9,11 @@ from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple,
 import msgspec
 
 from edged.errors import ModelFolderError
-from edged.registry.document import convert
+from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
-from edged.registry.formats.labels import read_labels
+from edged.registry.formats.labels import labels_beside
 from edged.registry.formats.networks import find_network
-from edged.registry.formats.steps import Size, StepList, both_sides
+from edged.registry.formats.steps import Size, StepList, both_sides, one_operator
 from edged.registry.spec import AnyStep, Channels, Classes, Description, Interp, Resize, ResizeShort
 
 EXPORTER = "PaddleClas"
@@ -84,7 +84,7 @@ _Labels = Union[List[Union[str, int]], Dict[str, Union[str, int]], str, None]
 class _Answer(msgspec.Struct):
     """What is under `Topk`, `MultiLabelThreshOutput` or `ThreshOutput`."""
 
-    threshold: Union[float, List[float], Dict[str, float]] = 0.5
+    threshold: Union[Share, List[Share], Dict[str, Share]] = 0.5
     label_list: _Labels = None
     class_id_map_file: Optional[str] = None
     label_0: str = "0"
@@ -137,19 +137,17 @@ def _bare(folder: Folder) -> Description:
         task="classification",
         files=find_network(folder, _NETWORKS),
         preprocess=steps.done(),
-        labels=_labels_beside(folder),
+        labels=labels_beside(folder, *_LABEL_FILES),
     )
 
 
 def _steps(operators: List[Dict[str, Any]]) -> Tuple[AnyStep, ...]:
     steps = StepList()
     for operator in operators:
-        if len(operator) != 1:
-            raise ModelFolderError(f"{_CONFIG}: one of the transform_ops is not one operator")
-        ((kind, options),) = operator.items()
+        kind, options = one_operator(operator, f"{_CONFIG}, transform_ops")
         if kind not in _READERS:
             raise ModelFolderError(f"preprocess step {kind} is not supported")
-        _READERS[kind](steps, options or {}, f"{_CONFIG}, {kind}")
+        _READERS[kind](steps, options, f"{_CONFIG}, {kind}")
     return steps.done()
 
 
@@ -217,8 +215,6 @@ def _thresholds(given: Union[float, List[float], Dict[str, float]]) -> Threshold
         named = {_class_number(key): value for key, value in given.items() if key != "default"}
         last = max(named, default=-1)
         by_class = tuple(named.get(number, default) for number in range(last + 1))
-    if not all(0 <= threshold <= 1 for threshold in (default, *by_class)):
-        raise ModelFolderError(f"{_CONFIG}: threshold must be 0 to 1")
     return default, by_class
 
 
@@ -236,14 +232,7 @@ def _labels(folder: Folder, answer: _Answer) -> Tuple[str, ...]:
     # The path was one of the machine that trained it; the file may have come along.
     path = answer.label_list or answer.class_id_map_file
     name = os.path.basename(path) if path else ""
-    return read_labels(folder, name) if name and folder.exists(name) else _labels_beside(folder)
-
-
-def _labels_beside(folder: Folder) -> Tuple[str, ...]:
-    for name in _LABEL_FILES:
-        if folder.exists(name):
-            return read_labels(folder, name)
-    return ()
+    return labels_beside(folder, *([name] if name else []), *_LABEL_FILES)
 
 
 _READERS: Dict[str, Callable[[StepList, Mapping[str, Any], str], None]] = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
 
 import msgspec
+from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
-from edged.registry.document import convert
+from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats.networks import STEMS, find_network
 from edged.registry.formats.steps import Size, StepList, all_channels, both_sides
@@ -43,18 +44,21 @@ _NORMED = ("SSD", "Face")  # boxes in parts of the picture
 _BACKGROUND = "background"
 
 
+_Stride = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+
+
 class _NMS(msgspec.Struct):
-    nms_threshold: float = Boxes().nms_threshold
+    nms_threshold: Share = Boxes().nms_threshold
 
 
 class _Config(msgspec.Struct):
     Preprocess: List[Dict[str, Any]]
-    draw_threshold: float = 0.5
+    draw_threshold: Share = 0.5
     label_list: List[Union[str, int]] = []
     arch: str = ""
     with_background: bool = False
     NMS: Optional[_NMS] = None
-    fpn_stride: Optional[List[int]] = None
+    fpn_stride: Optional[List[_Stride]] = None
 
 
 class _Resize(msgspec.Struct):
@@ -107,8 +111,6 @@ def recognise(folder: Folder) -> bool:
 def read(folder: Folder) -> Description:
     name = _CONFIG if folder.exists(_CONFIG) else _NEW_CONFIG
     config = convert(folder.yaml(name), _Config, name)
-    if not 0 <= config.draw_threshold <= 1:
-        raise ModelFolderError(f"{name}: draw_threshold must be 0 to 1")
     if config.arch in _KEYPOINTS:
         raise ModelFolderError(f"{config.arch} answers key points, which are not served")
     return Description(
@@ -117,7 +119,7 @@ def read(folder: Folder) -> Description:
         preprocess=read_steps(config.Preprocess, name, config.arch),
         labels=_labels(config),
         threshold=config.draw_threshold,
-        boxes=_boxes(config, name),
+        boxes=_boxes(config),
     )
 
 
@@ -129,18 +131,13 @@ def _labels(config: _Config) -> Tuple[str, ...]:
     return tuple(labels)
 
 
-def _boxes(config: _Config, name: str) -> Boxes:
-    boxes = Boxes(
+def _boxes(config: _Config) -> Boxes:
+    return Boxes(
         nms_threshold=Boxes().nms_threshold if config.NMS is None else config.NMS.nms_threshold,
         strides=Boxes().strides if config.fpn_stride is None else tuple(config.fpn_stride),
         normed=config.arch in _NORMED and _is_old(config.Preprocess),
         background=config.with_background,
     )
-    if not 0 <= boxes.nms_threshold <= 1:
-        raise ModelFolderError(f"{name}: NMS.nms_threshold must be 0 to 1")
-    if not all(1 <= stride <= 1024 for stride in boxes.strides):
-        raise ModelFolderError(f"{name}: fpn_stride must be 1 to 1024")
-    return boxes
 
 
 def _is_old(operators: List[Dict[str, Any]]) -> bool:

@@ -11,10 +11,11 @@ import os
 from typing import List, Mapping, Optional, Sequence, Tuple, Union
 
 import msgspec
+from typing_extensions import Annotated
 
 from edged.errors import EngineError, ModelFolderError
 from edged.registry import program
-from edged.registry.document import convert
+from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats import native
 from edged.registry.formats.labels import decode
@@ -29,18 +30,16 @@ _PROGRAM = "inference.pdmodel"
 _DECODERS = {"DBPostProcess": "det", "CTCLabelDecode": "rec", "ClsPostProcess": "cls"}
 _BESIDE = {"det": ", with rec", "rec": ", with det", "cls": ", with det and rec"}
 _DICTIONARY_LIMIT = 1 << 20
-_MAX_CANDIDATES = 10000
-_LINE_HEIGHTS = (8, 256)
 
 
 class _Boxes(msgspec.Struct):
     """`PostProcess` of a detector; the names are PaddleOCR's. Others than DB's have none."""
 
     name: str = "DBPostProcess"
-    thresh: float = 0.3
-    box_thresh: float = 0.6
-    unclip_ratio: float = 1.5
-    max_candidates: int = 1000
+    thresh: Share = 0.3
+    box_thresh: Share = 0.6
+    unclip_ratio: Annotated[float, msgspec.Meta(ge=0, le=10)] = 1.5
+    max_candidates: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 1000
 
 
 class _Letters(msgspec.Struct):
@@ -49,7 +48,7 @@ class _Letters(msgspec.Struct):
 
 
 class _RecResize(msgspec.Struct):
-    image_shape: Tuple[int, int, int]
+    image_shape: Tuple[int, native.LineHeight, int]
 
 
 def recognise(folder: Folder) -> bool:
@@ -174,8 +173,6 @@ def _line_height(folder: Folder, part: str) -> Optional[int]:
         if isinstance(operator, dict) and "RecResizeImg" in operator:
             where = f"{part}/{CONFIG}, RecResizeImg"
             _, height, _ = convert(operator["RecResizeImg"], _RecResize, where).image_shape
-            if not _LINE_HEIGHTS[0] <= height <= _LINE_HEIGHTS[1]:
-                raise ModelFolderError(f"{where}: lines {height} pixels high are not served")
             return height
     return None
 
@@ -185,12 +182,6 @@ def _box_rules(folder: Folder, part: str) -> BoxRules:
     boxes = convert(_section(folder, part, "PostProcess"), _Boxes, where)
     if boxes.name != "DBPostProcess":
         raise ModelFolderError(f"{where}: {boxes.name} is not supported, only DBPostProcess")
-    if not (0 <= boxes.thresh <= 1 and 0 <= boxes.box_thresh <= 1):
-        raise ModelFolderError(f"{where}: thresh and box_thresh must be 0 to 1")
-    if not 0 <= boxes.unclip_ratio <= 10:
-        raise ModelFolderError(f"{where}: unclip_ratio must be 0 to 10")
-    if not 1 <= boxes.max_candidates <= _MAX_CANDIDATES:
-        raise ModelFolderError(f"{where}: max_candidates must be 1 to {_MAX_CANDIDATES}")
     return BoxRules(
         threshold=boxes.thresh,
         box_threshold=boxes.box_thresh,

@@ -9,7 +9,7 @@ import msgspec
 from edged.errors import ModelFolderError
 from edged.registry.document import convert
 from edged.registry.folder import Folder
-from edged.registry.formats.labels import read_labels
+from edged.registry.formats.labels import labels_beside
 from edged.registry.formats.networks import combined, find_network
 from edged.registry.formats.steps import StepList, all_channels, interp_named
 from edged.registry.spec import AnyStep, Channels, Description, ModelFiles, Pad, Resize
@@ -66,7 +66,7 @@ def read(folder: Folder) -> Description:
         task="segmentation",
         files=_files(folder, deploy),
         preprocess=_steps(deploy, name),
-        labels=read_labels(folder, _LABELS) if folder.exists(_LABELS) else (),
+        labels=labels_beside(folder, _LABELS),
     )
 
 

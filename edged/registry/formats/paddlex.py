@@ -13,7 +13,14 @@ from edged.errors import ModelFolderError
 from edged.registry.document import convert
 from edged.registry.folder import Folder
 from edged.registry.formats.networks import find_network
-from edged.registry.formats.steps import Size, StepList, all_channels, both_sides, interp_named
+from edged.registry.formats.steps import (
+    Size,
+    StepList,
+    all_channels,
+    both_sides,
+    interp_named,
+    one_operator,
+)
 from edged.registry.spec import (
     Align,
     AnyStep,
@@ -132,14 +139,12 @@ def _steps(config: _Config, first: bool) -> Tuple[AnyStep, ...]:
     steps = StepList(config.TransformsMode, floats=first)
     reading = _Reading(steps, first, config.attributes.model_type)
     for operator in config.Transforms:
-        if len(operator) != 1:
-            raise ModelFolderError(f"{_CONFIG}: one of the Transforms is not one operator")
-        ((kind, options),) = operator.items()
+        kind, options = one_operator(operator, f"{_CONFIG}, Transforms")
         if kind.startswith("Arrange"):  # of PaddleX 1: the order of what is fed
             continue
         if kind not in _READERS:
             raise ModelFolderError(f"transform {kind} is not supported")
-        _READERS[kind](reading, options or {}, f"{_CONFIG}, {kind}")
+        _READERS[kind](reading, options, f"{_CONFIG}, {kind}")
     if not steps.fixed:
         steps.resize(_to_fixed(config.attributes.fixed_input_shape))
     return steps.done()

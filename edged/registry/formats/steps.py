@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import msgspec
 
@@ -154,6 +154,14 @@ class StepList:
             (part * std + mean) / norm.scale for part, std, mean in zip(value, norm.std, norm.mean)
         )
         return first, second, third
+
+
+def one_operator(operator: Mapping[str, Any], where: str) -> Tuple[str, Any]:
+    """(its name, its options) from the list `where`. Raises ModelFolderError."""
+    if len(operator) != 1:
+        raise ModelFolderError(f"{where}: {len(operator)} names are not one operator")
+    ((kind, options),) = operator.items()
+    return kind, options or {}
 
 
 def interp_named(name: str, where: str) -> Interp:
