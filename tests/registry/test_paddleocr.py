@@ -147,6 +147,73 @@ def test_a_newer_export_says_it_all_in_inference_yml(folder: Path) -> None:
     assert found.boxes == BoxRules(0.2, 0.5, 1.6, 500)
 
 
+DECODE = {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}}
+NORMALIZE = {
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "scale": "1./255.",
+    "order": "hwc",
+}
+
+
+def page_steps(**normalize: Any) -> Dict[str, Any]:
+    """As PaddleOCR writes them."""
+    resize = {"DetResizeForTest": {"resize_long": 960}}
+    norm = {"NormalizeImage": {**NORMALIZE, **normalize}}
+    last = [{"ToCHWImage": None}, {"KeepKeys": {"keep_keys": ["image", "shape"]}}]
+    return {"transform_ops": [DECODE, {"DetLabelEncode": None}, resize, norm, *last]}
+
+
+def test_what_a_newer_export_says_of_the_pixels(folder: Path) -> None:
+    add_network(folder / "cls")
+    cls = {"transform_ops": [DECODE, {"ClsResizeImg": {"image_shape": [3, 48, 192]}}]}
+    after = {"name": "ClsPostProcess", "label_list": None}
+    write(folder / "cls" / "inference.yml", PreProcess=cls, PostProcess=after)
+    write(folder / "det" / "inference.yml", PreProcess=page_steps())
+    assert reading(folder).angle == files(folder / "cls")
+    write(folder / "det" / "inference.yml", PreProcess=page_steps(scale=0.00392157))
+    assert served(folder).files == files(folder / "det")
+
+
+ANGLE_OF_CLAS = {
+    "PreProcess": {"transform_ops": [{"ResizeImage": {"size": [160, 80]}}]},
+    "PostProcess": {"Topk": {"topk": 1, "label_list": ["0_degree", "180_degree"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "document", "reason"),
+    [
+        ("cls", ANGLE_OF_CLAS, "cls/inference.yml, PostProcess: Topk is not supported"),
+        ("cls", {"PreProcess": {}}, "cls/inference.yml, PostProcess: nothing is not supported"),
+        ("cls", {"PostProcess": {"name": "DBPostProcess"}}, "DBPostProcess is not supported"),
+        (
+            "cls",
+            {
+                "PreProcess": {"transform_ops": [{"ClsResizeImg": {"image_shape": [3, 80, 160]}}]},
+                "PostProcess": {"name": "ClsPostProcess"},
+            },
+            "cls/inference.yml, ClsResizeImg: [3, 80, 160] is not served, only [3, 48, 192]",
+        ),
+        ("det", {"PreProcess": page_steps(mean=[0.5, 0.5, 0.5])}, "det/inference.yml, Normalize"),
+        ("det", {"PreProcess": page_steps(std=[0.5, 0.5, 0.5])}, "only ImageNet's mean and std"),
+        ("det", {"PreProcess": page_steps(scale=1.0)}, "only ImageNet's mean and std"),
+        ("det", {"PreProcess": page_steps(scale="0/0")}, "scale '0/0' is not a number"),
+        (
+            "rec",
+            {"PreProcess": {"transform_ops": [{"DecodeImage": {"img_mode": "RGB"}}]}},
+            "rec/inference.yml: img_mode RGB is not served, only BGR",
+        ),
+    ],
+)
+def test_pixels_that_would_not_be_fed_are_refused(
+    folder: Path, part: str, document: Any, reason: str
+) -> None:
+    add_network(folder / "cls")
+    write(folder / part / "inference.yml", **document)
+    assert reason in refused(folder)
+
+
 def test_a_dictionary_counts_every_line(folder: Path) -> None:
     path = folder / "rec" / "keys.txt"
     for text, letters in {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, Union
 
 import msgspec
@@ -13,7 +12,15 @@ from edged.registry.document import Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats.labels import labels_beside
 from edged.registry.formats.networks import find_network
-from edged.registry.formats.steps import Size, StepList, both_sides, one_operator
+from edged.registry.formats.steps import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Size,
+    StepList,
+    both_sides,
+    one_operator,
+    scale_of,
+)
 from edged.registry.spec import AnyStep, Channels, Classes, Description, Interp, Resize, ResizeShort
 
 EXPORTER = "PaddleClas"
@@ -38,12 +45,8 @@ _PILLOW_INTERPS: Dict[str, Interp] = {
     "lanczos": "pillow_lanczos",
 }
 _BACKENDS = {"cv2": _INTERPS, "pil": _PILLOW_INTERPS}
-# PaddleClas's own, of every network trained on ImageNet: what a bare network gets.
-_MEAN: Channels = (0.485, 0.456, 0.406)
-_STD: Channels = (0.229, 0.224, 0.225)
+# What a bare network gets, as every network trained on ImageNet.
 _SHORT, _CROP = 256, 224
-_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
-_FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
 
 Kind = Literal["best", "each", "either"]
 Thresholds = Tuple[float, Tuple[float, ...]]
@@ -132,7 +135,7 @@ def _bare(folder: Folder) -> Description:
     steps = StepList()
     steps.resize(ResizeShort(_SHORT))
     steps.crop(_CROP, _CROP)
-    steps.normalize(1 / 255, _MEAN, _STD)
+    steps.normalize(1 / 255, IMAGENET_MEAN, IMAGENET_STD)
     return Description(
         task="classification",
         files=find_network(folder, _NETWORKS),
@@ -175,23 +178,13 @@ def _normalize(steps: StepList, options: Mapping[str, Any], where: str) -> None:
     norm = convert(options, _Normalize, where)
     if norm.channel_num != 3:
         raise ModelFolderError(f"{where}: channel_num {norm.channel_num} is not served, only 3")
-    steps.normalize(_scale(norm.scale, where), norm.mean or _MEAN, norm.std or _STD)
+    steps.normalize(
+        scale_of(norm.scale, where), norm.mean or IMAGENET_MEAN, norm.std or IMAGENET_STD
+    )
 
 
 def _nothing(steps: StepList, options: Mapping[str, Any], where: str) -> None:
     """The worker feeds CHW anyway."""
-
-
-def _scale(scale: Union[float, str, None], where: str) -> float:
-    """A number, or a text like `1.0/255.0`, which is read and never evaluated."""
-    if scale is None:
-        return 1 / 255
-    if isinstance(scale, float):
-        return scale
-    match = _FRACTION.fullmatch(scale)
-    if match is None or float(match[2] or 1) == 0:
-        raise ModelFolderError(f"{where}: scale {scale!r} is not a number")
-    return float(match[1]) / float(match[2] or 1)
 
 
 def _answer(postprocess: Dict[str, Any]) -> Tuple[Kind, _Answer]:

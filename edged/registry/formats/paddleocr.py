@@ -7,20 +7,22 @@ One of them on its own is recognised too, so that nobody else takes it for their
 
 from __future__ import annotations
 
+import math
 import os
-from typing import List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import EngineError, ModelFolderError
 from edged.registry import program
-from edged.registry.document import Share, convert
+from edged.registry.document import Document, Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats import native
 from edged.registry.formats.labels import decode
 from edged.registry.formats.networks import find_network, only_file
-from edged.registry.spec import BoxRules, Description, ModelFiles, Reading
+from edged.registry.formats.steps import IMAGENET_MEAN, IMAGENET_STD, scale_of
+from edged.registry.spec import BoxRules, Channels, Description, ModelFiles, Reading
 
 EXPORTER = "PaddleOCR"
 
@@ -28,6 +30,7 @@ CONFIG = "inference.yml"
 _STEMS = ("inference", "model")
 _PROGRAM = "inference.pdmodel"
 _DECODERS = {"DBPostProcess": "det", "CTCLabelDecode": "rec", "ClsPostProcess": "cls"}
+_CLS_SHAPE = (3, 48, 192)
 _BESIDE = {"det": ", with rec", "rec": ", with det", "cls": ", with det and rec"}
 _DICTIONARY_LIMIT = 1 << 20
 
@@ -45,6 +48,20 @@ class _Boxes(msgspec.Struct):
 class _Letters(msgspec.Struct):
     name: str = "CTCLabelDecode"
     character_dict: List[Union[str, int, float]] = []
+
+
+class _Decode(msgspec.Struct):
+    img_mode: str = "BGR"
+
+
+class _Normalize(msgspec.Struct):
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    scale: Union[float, str, None] = None
+
+
+class _ClsResize(msgspec.Struct):
+    image_shape: Tuple[int, int, int] = _CLS_SHAPE
 
 
 class _RecResize(msgspec.Struct):
@@ -104,6 +121,10 @@ def read(folder: Folder) -> Description:
     angle = named.cls
     if angle is None and folder.exists("cls"):
         angle = "cls"
+    _check_fed(folder, named.det)
+    _check_fed(folder, named.rec)
+    if angle is not None:
+        _check_angle(folder, angle)
     reading = Reading(
         recognition=_network(folder, named.rec),
         letters=_letters(folder, named.rec, named.dictionary),
@@ -167,14 +188,59 @@ def _read_dictionary(folder: Folder, name: str) -> Tuple[str, ...]:
 
 
 def _line_height(folder: Folder, part: str) -> Optional[int]:
+    resize = _operators(folder, part).get("RecResizeImg")
+    if resize is None:
+        return None
+    _, height, _ = convert(resize, _RecResize, f"{part}/{CONFIG}, RecResizeImg").image_shape
+    return height
+
+
+def _operators(folder: Folder, part: str) -> Document:
+    """What `inference.yml` of a network says is done to a picture: options by operator."""
     section = _section(folder, part, "PreProcess")
-    operators = section.get("transform_ops", []) if isinstance(section, dict) else []
+    operators = section.get("transform_ops") if isinstance(section, dict) else None
+    found: Dict[str, Any] = {}
     for operator in operators if isinstance(operators, list) else []:
-        if isinstance(operator, dict) and "RecResizeImg" in operator:
-            where = f"{part}/{CONFIG}, RecResizeImg"
-            _, height, _ = convert(operator["RecResizeImg"], _RecResize, where).image_shape
-            return height
-    return None
+        if isinstance(operator, dict):
+            found.update(operator)
+    return found
+
+
+def _check_fed(folder: Folder, part: str) -> None:
+    """The pixels must be those that the worker feeds to every such network.
+
+    DetResizeForTest does not bind: detectors take pages of any size, and the worker has a
+    few of its own.
+    """
+    where, operators = f"{part}/{CONFIG}", _operators(folder, part)
+    decode = convert(operators.get("DecodeImage") or {}, _Decode, f"{where}, DecodeImage")
+    if decode.img_mode != "BGR":
+        raise ModelFolderError(f"{where}: img_mode {decode.img_mode} is not served, only BGR")
+    where = f"{where}, NormalizeImage"
+    norm = convert(operators.get("NormalizeImage") or {}, _Normalize, where)
+    said = (*norm.mean, *norm.std, scale_of(norm.scale, where))
+    fed = (*IMAGENET_MEAN, *IMAGENET_STD, 1 / 255)
+    if not all(math.isclose(one, other, rel_tol=1e-3) for one, other in zip(said, fed)):
+        raise ModelFolderError(f"{where}: only ImageNet's mean and std and 1/255 are served")
+
+
+def _check_angle(folder: Folder, part: str) -> None:
+    """Classifiers of other suites turn lines, too, but are fed otherwise."""
+    where = f"{part}/{CONFIG}"
+    if not folder.exists(where):
+        return
+    after = convert(_section(folder, part, "PostProcess"), Dict[str, Any], f"{where}, PostProcess")
+    name = after.get("name", ", ".join(after) or "nothing")
+    if name != "ClsPostProcess":
+        raise ModelFolderError(
+            f"{where}, PostProcess: {name} is not supported, only ClsPostProcess"
+        )
+    resize = _operators(folder, part).get("ClsResizeImg") or {}
+    shape = convert(resize, _ClsResize, f"{where}, ClsResizeImg").image_shape
+    if shape != _CLS_SHAPE:
+        raise ModelFolderError(
+            f"{where}, ClsResizeImg: {list(shape)} is not served, only {list(_CLS_SHAPE)}"
+        )
 
 
 def _box_rules(folder: Folder, part: str) -> BoxRules:

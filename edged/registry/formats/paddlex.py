@@ -14,6 +14,8 @@ from edged.registry.document import convert
 from edged.registry.folder import Folder
 from edged.registry.formats.networks import find_network
 from edged.registry.formats.steps import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     Size,
     StepList,
     all_channels,
@@ -84,8 +86,8 @@ class _CenterCrop(msgspec.Struct):
 
 
 class _Normalize(msgspec.Struct):
-    mean: Channels = (0.485, 0.456, 0.406)
-    std: Channels = (0.229, 0.224, 0.225)
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
     min_val: Channels = _EIGHT_BITS[0]
     max_val: Channels = _EIGHT_BITS[1]
     is_scale: bool = True

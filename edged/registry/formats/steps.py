@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import msgspec
@@ -36,6 +37,13 @@ _INTERPS: Dict[str, Interp] = {
     "AREA": "area",
     "LANCZOS4": "lanczos",
 }
+
+# Of every network trained on ImageNet: the suites' default.
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+_FRACTION = re.compile(rf"\s*({_NUMBER})\s*(?:/\s*({_NUMBER})\s*)?")
 
 Size = Union[int, Tuple[int, int]]
 """Of both sides, or of one and the other in the exporter's own order."""
@@ -169,6 +177,18 @@ def interp_named(name: str, where: str) -> Interp:
     if name not in _INTERPS:
         raise ModelFolderError(f"{where}: interp {name} is not known")
     return _INTERPS[name]
+
+
+def scale_of(scale: Union[float, str, None], where: str) -> float:
+    """A number, or a text like `1.0/255.0`, which is read and never evaluated."""
+    if scale is None:
+        return 1 / 255
+    if isinstance(scale, float):
+        return scale
+    match = _FRACTION.fullmatch(scale)
+    if match is None or float(match[2] or 1) == 0:
+        raise ModelFolderError(f"{where}: scale {scale!r} is not a number")
+    return float(match[1]) / float(match[2] or 1)
 
 
 def both_sides(size: Size) -> Tuple[int, int]:
