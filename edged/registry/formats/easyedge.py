@@ -60,6 +60,7 @@ class _PreProcess(msgspec.Struct):
     target_size: Optional[int] = None
     max_size: int = 0
     center_crop_size: Optional[Tuple[int, int]] = None
+    padding_mode: Union[str, int, None] = None
     letterbox: bool = False
 
 
@@ -168,6 +169,10 @@ def _rescale(steps: StepList, given: _PreProcess) -> None:
     """What is not documented well enough to be exact is refused."""
     if given.letterbox:
         raise ModelFolderError("letterbox is not served: how EasyEdge pads it is not documented")
+    if given.padding_mode:
+        raise ModelFolderError(
+            f"padding_mode {given.padding_mode} is not served: how EasyEdge pads is not documented"
+        )
     if given.rescale_mode == "keep_size":
         if given.resize is not None:
             steps.resize(Resize(*given.resize))
