@@ -43,8 +43,6 @@ def load(network: Network, options: EngineOptions) -> Paddle:
     files = network.files
     if files.kind == "nb":
         raise EngineError("an .nb is for Paddle Lite only, the paddle engine takes the full model")
-    if files.kind == "separate":
-        program.of(files)  # Paddle opens what the program names, wherever that is
     inference = library()
     loaded = _loaded.get(files)
     if not files.is_pir:
