@@ -22,9 +22,6 @@ Networks = Dict[str, ModelFiles]
 Documents = Dict[str, Dict[str, Any]]
 
 _NETWORK = "model.nb"
-_UNTOLD = (
-    "the {0} network takes one {1} of pictures, which an .nb does not tell: export it for any {1}"
-)
 
 
 def convert_to(entry: Entry, target: str, cache: Path, out: Path) -> List[Path]:
@@ -85,16 +82,12 @@ def _single(entry: Entry, spec: ModelSpec) -> Tuple[Networks, Documents]:
 
 
 def _ocr(entry: Entry, spec: ModelSpec, reading: Reading) -> Tuple[Networks, Documents]:
-    """As `_single`. An `.nb` tells no size, so that of the lines is said too.
+    """As `_single`. An `.nb` tells no size, so those that a program binds are said too.
 
     The letters go into the recognition's `inference.yml`, where any character may stand.
     """
     page, line = _fixed_size(spec.files), _fixed_size(reading.recognition)
-    if any(page):
-        raise ModelFolderError(_UNTOLD.format("detection", "size"))
     line_width, line_height = line
-    if line_width:
-        raise ModelFolderError(_UNTOLD.format("recognition", "width"))
     networks = {"det": spec.files, "rec": reading.recognition}
     if reading.angle is not None:
         networks["cls"] = reading.angle
@@ -102,6 +95,8 @@ def _ocr(entry: Entry, spec: ModelSpec, reading: Reading) -> Tuple[Networks, Doc
         **_identity(entry, spec),
         **{part: part for part in networks},
         "line_height": reading.line_height or line_height or None,
+        "line_width": reading.line_width or line_width or None,
+        "page_size": reading.page_size or (page if all(page) else None),
         "languages": reading.languages,
     }
     documents = {

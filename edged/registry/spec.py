@@ -181,14 +181,18 @@ class Reading(msgspec.Struct, frozen=True):
 
     `letters` are those of the dictionary, without the blank that stands before them in
     `recognition`'s output and the space after them. `line_height` is of its input, in
-    pixels, None where only its program tells. `angle` sees lines that are upside down.
-    `languages` are those that a client may ask for, by Baidu's names.
+    pixels, None where only its program tells. `page_size` (width, height) is of the network
+    that finds the lines and `line_width` of `recognition`, where it takes no other and does
+    not tell. `angle` sees lines that are upside down. `languages` are those that a client
+    may ask for, by Baidu's names.
     """
 
     recognition: ModelFiles
     letters: Tuple[str, ...]
     angle: Optional[ModelFiles] = None
     line_height: Optional[int] = None
+    line_width: Optional[int] = None
+    page_size: Optional[Tuple[int, int]] = None
     boxes: BoxRules = BoxRules()
     languages: Tuple[str, ...] = ("CHN_ENG", "ENG", "auto_detect")
 

@@ -24,6 +24,7 @@ FILE = "model.yaml"
 _MAX_MID = 2**53 - 1  # what every JSON client reads exactly
 
 LineHeight = Annotated[int, msgspec.Meta(ge=8, le=256)]
+_Side = Annotated[int, msgspec.Meta(ge=32, le=4096)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=64)]
 
 
@@ -61,6 +62,8 @@ class Ocr(Overrides, frozen=True, kw_only=True):
     dictionary: Optional[str] = None
     languages: Optional[List[str]] = None
     line_height: Optional[LineHeight] = None
+    line_width: Optional[_Side] = None
+    page_size: Optional[Tuple[_Side, _Side]] = None
 
 
 _NATIVE_KEYS = frozenset(_Native.__struct_fields__) - frozenset(Overrides.__struct_fields__)

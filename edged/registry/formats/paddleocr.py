@@ -130,6 +130,8 @@ def read(folder: Folder) -> Description:
         letters=_letters(folder, named.rec, named.dictionary),
         angle=None if angle is None else _network(folder, angle),
         line_height=named.line_height or _line_height(folder, named.rec),
+        line_width=named.line_width,
+        page_size=named.page_size,
         boxes=_box_rules(folder, named.det),
     )
     if named.languages is not None:

@@ -82,9 +82,12 @@ _Thing = TypeVar("_Thing")
 class Detector:
     """Finds the lines of text in a picture of any size."""
 
-    def __init__(self, files: ModelFiles, rules: BoxRules, load: Load) -> None:
-        width, height = program.picture_size(_declared(files))
-        self._canvases = _CANVASES if not width or not height else ((width, height),)
+    def __init__(
+        self, files: ModelFiles, rules: BoxRules, load: Load, page_size: Optional[Size] = None
+    ) -> None:
+        """`page_size` is of a network that takes no other, and does not tell."""
+        only = page_size or program.picture_size(_declared(files))
+        self._canvases = (only,) if all(only) else _CANVASES
         self._files, self._rules, self._load = files, rules, load
         self._canvas = self._canvases[0]
         self._engine: Optional[Engine] = None
@@ -173,6 +176,7 @@ class Recognition:
         self._inputs = _declared(reading.recognition)
         width, height = program.picture_size(self._inputs)
         self._height = reading.line_height or height or _LINE_HEIGHT
+        width = reading.line_width or width
         self._widths = (width,) if width else _LINE_WIDTHS
         self._files, self._load = reading.recognition, load
         self._engines: Dict[int, Engine] = {}

@@ -37,7 +37,7 @@ class Ocr:
         reading = spec.reading
         assert reading is not None, "the formats describe an OCR model with its reading"
         self._threshold = spec.threshold
-        self._detector = Detector(spec.files, reading.boxes, load)
+        self._detector = Detector(spec.files, reading.boxes, load, reading.page_size)
         self._angle: Optional[Angle] = None
         if reading.angle is not None:
             self._angle = Angle(reading.angle, load)

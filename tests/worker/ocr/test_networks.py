@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -147,6 +148,17 @@ def test_a_detector_made_for_one_size_gets_no_other(tmp_path: Path) -> None:
     detector = Detector(combined(program), BoxRules(), load)
     detector.find(page(1000, 2000), Clock())
     assert load.sizes == [(480, 320)]
+
+
+def test_sizes_that_an_nb_does_not_tell() -> None:
+    load = Loader(no_text)
+    Detector(NB, BoxRules(), load, (480, 320)).find(page(1000, 2000), Clock())
+    assert load.sizes == [(480, 320)]
+    load = Loader(steps)
+    recognition = Recognition(msgspec.structs.replace(reading(), line_width=640), load)
+    for width in (100, 9000):
+        recognition.read([page(width, 32)], Clock())
+    assert load.sizes == [(640, 32)]
 
 
 def reading(files: ModelFiles = NB, height: int | None = 32) -> Reading:
