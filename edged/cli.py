@@ -265,7 +265,7 @@ async def _try(
     "--out",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
     required=True,
-    help="Folder to write: the .nb of each network, model.yaml and the sample.",
+    help="New folder: the .nb of each network, model.yaml and the sample.",
 )
 @settings_options("state")
 def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: Any) -> None:
