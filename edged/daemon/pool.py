@@ -27,7 +27,7 @@ from edged.errors import (
     Stopping,
     WorkerDied,
 )
-from edged.registry.sample import Sample
+from edged.registry.sample import Sample, tolerance_of
 from edged.results import Prediction
 
 _log = logging.getLogger(__name__)
@@ -254,8 +254,9 @@ class Pool:
             self._learn(await worker.next_finished())
         finally:
             answer.cancel()  # if it died: nobody waits for another try
-        threshold = self._attempt.load.spec.threshold
-        difference = self._sample.difference((await answer).results, threshold)
+        spec = self._attempt.load.spec
+        tolerance = tolerance_of(spec.task)
+        difference = self._sample.difference((await answer).results, spec.threshold, tolerance)
         if difference is not None:
             raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
 

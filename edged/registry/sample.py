@@ -10,6 +10,7 @@ from typing_extensions import Annotated
 
 from edged.errors import ModelFolderError
 from edged.registry.folder import Folder
+from edged.registry.spec import Task
 from edged.results import BBox, Result
 
 PICTURE, ANSWER = "sample.jpg", "sample.json"
@@ -28,6 +29,14 @@ class Tolerance(NamedTuple):
 
 
 _TOLERANCE = Tolerance()
+# A line is cut out along corners in whole pixels: one of them off, and its letters are as
+# they were but less sure.
+_TEXT_TOLERANCE = Tolerance(score=0.2)
+
+
+def tolerance_of(task: Task) -> Tolerance:
+    """What another engine, processor or library may do to the results of such a model."""
+    return _TEXT_TOLERANCE if task == "ocr" else _TOLERANCE
 
 
 class Expected(msgspec.Struct, frozen=True):

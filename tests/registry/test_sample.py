@@ -10,7 +10,7 @@ from typing import Any, List, Optional
 import pytest
 
 from edged.errors import ModelFolderError
-from edged.registry.sample import Expected, Sample, Tolerance, read_sample
+from edged.registry.sample import Expected, Sample, Tolerance, read_sample, tolerance_of
 from edged.results import BBox, Result
 
 
@@ -80,6 +80,16 @@ def test_another_answer_is_told(results: List[Result], complaint: str) -> None:
     difference = sample([CAT, DOG]).difference(results)
     assert difference is not None
     assert complaint in difference
+
+
+def test_how_sure_a_line_of_text_is_read_may_drift_but_not_what_it_says() -> None:
+    line = Result(0, "Total", 0.9, BBox(10, 20, 100, 30))
+    less_sure = Result(0, "Total", 0.75, BBox(11, 20, 100, 30))
+    other = Result(0, "Tota1", 0.9, BBox(10, 20, 100, 30))
+    golden = sample([line])
+    assert golden.difference([less_sure], tolerance=tolerance_of("ocr")) is None
+    assert golden.difference([less_sure], tolerance=tolerance_of("detection")) is not None
+    assert "Tota1" in str(golden.difference([other], tolerance=tolerance_of("ocr")))
 
 
 def test_two_of_a_class_need_two() -> None:
