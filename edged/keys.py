@@ -102,6 +102,10 @@ class KeyStore:
             if create:
                 state.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _create_file(self.file, like=state)
+            elif not self.file.exists():
+                raise FileNotFoundError("there are none yet: edged keys create")
+            if self.file.is_symlink():  # root must not write wherever the folder's owner says
+                raise OSError("it is a link")
             if self.file.is_file() and self.file.stat().st_mode & 0o077:
                 # Whoever reads what tokens are signed with can make them.
                 raise PermissionError("others may read it: chmod 600 it")
@@ -164,10 +168,13 @@ class KeyStore:
             rows = self._db.execute("SELECT api_key, day, today, total FROM usage")
             return {api_key: Usage(*counts) for api_key, *counts in rows}
 
-    def save_usage(self, usage: Dict[str, Usage]) -> None:
+    def add_usage(self, usage: Dict[str, Usage]) -> None:
+        """To what is there; a day that is not that of the last request begins anew."""
         with self._errors(), self._writing():
             self._db.executemany(
-                "INSERT OR REPLACE INTO usage VALUES (?, ?, ?, ?)",
+                "INSERT INTO usage VALUES (?, ?, ?, ?) ON CONFLICT (api_key) DO UPDATE SET "
+                "today = excluded.today + CASE WHEN day = excluded.day THEN today ELSE 0 END, "
+                "day = excluded.day, total = total + excluded.total",
                 [(api_key, *counts) for api_key, counts in usage.items()],
             )
 

@@ -110,6 +110,17 @@ def test_a_file_that_others_can_read_is_refused(state: Path) -> None:
         KeyStore(state)
 
 
+def test_a_link_is_not_followed(state: Path, tmp_path: Path) -> None:
+    """Root would write wherever the folder's owner says."""
+    victim = tmp_path / "victim"
+    victim.touch(0o600)
+    state.mkdir(exist_ok=True)
+    (state / FILE).symlink_to(victim)
+    with pytest.raises(KeyStoreError, match="link"):
+        KeyStore(state, create=True)
+    assert victim.read_bytes() == b""
+
+
 def test_the_folder_is_its_owners_only(state: Path) -> None:
     make_key(state / "new")
     assert (state / "new").stat().st_mode & 0o777 == 0o700

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Dict, Iterable, List, Literal, NamedTuple, Optional
@@ -40,8 +41,8 @@ has a token."""
 _ALGORITHM = "HS256"
 # Changes to the keys are noticed, and counters kept, within this many seconds.
 _SYNC_SECONDS = 0.5
-# Secrets that wait to be checked; each takes 50 ms of a core.
-_MOST_CHECKS = 16
+# Secrets that wait to be checked, of all and of one address; each takes 50 ms of a core.
+_MOST_CHECKS, _MOST_OF_ONE = 16, 4
 _IN_QUERY = re.compile("(?:^|[?&])access_token=([^?&]*)")
 # A token of Baidu's cloud, which a client that came from there may still hold.
 _OF_THE_CLOUD = re.compile(r"\d+\.[0-9a-f]{32}\.\d+\.\d+\.\d+-\d+")
@@ -61,7 +62,7 @@ class Gate:
         self._thread = ThreadPoolExecutor(1, "keys")
         # Of its own, so that whoever guesses secrets does not hold up what is new of the keys.
         self._checker = ThreadPoolExecutor(1, "secrets")
-        self._checks = 0
+        self._checks: Counter[str] = Counter()
         self._trouble = ""
         self._following: asyncio.Task[None]
 
@@ -119,19 +120,22 @@ class Gate:
             raise KeyRevoked()
         return key
 
-    async def issue(self, api_key: str, secret: str) -> str:
-        """A token. Raises BadCredentials, and QueueFull when many others are being checked."""
+    async def issue(self, api_key: str, secret: str, address: str) -> str:
+        """A token. Raises BadCredentials, and QueueFull when many secrets are being checked,
+        of whoever asks from the same address or of all.
+        """
         key = self._keys.get(api_key)
         if key is None or key.revoked:
             raise BadCredentials("unknown client id")
-        if self._checks >= _MOST_CHECKS:
+        if self._checks[address] >= _MOST_OF_ONE or sum(self._checks.values()) >= _MOST_CHECKS:
             raise QueueFull("too many secrets are being checked at once")
-        self._checks += 1
+        self._checks[address] += 1
         try:
             loop = asyncio.get_running_loop()
             right = await loop.run_in_executor(self._checker, key.has_secret, secret)
         finally:
-            self._checks -= 1
+            self._checks[address] -= 1
+            self._checks += Counter()  # forgets those who wait no more
         if not right:
             raise BadCredentials("Client authentication failed")
         # A board without a clock of its own begins in the past, and must not make tokens that
@@ -215,7 +219,7 @@ class _Book:
     def save(self, usage: Dict[str, Usage]) -> None:
         """Without a store there are no keys whose usage would matter. Raises KeyStoreError."""
         if self._store is not None:
-            self._store.save_usage(usage)
+            self._store.add_usage(usage)
 
     def _inode_now(self) -> int:
         try:

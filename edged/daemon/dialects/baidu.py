@@ -8,6 +8,7 @@ anything else and would lose the body.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from itertools import count
 from typing import Dict, Optional, Type
@@ -71,6 +72,9 @@ _CODES: Dict[Type[EdgedError], int] = {
     DeadlinePassed: 336100,
 }
 
+# Where a client wrote `&` for the `?` before its query, a token is part of the path.
+_TOKEN = re.compile("access_token=[^&?]*")
+
 MOST_BASE64 = 4 << 20
 _LEAST_SIDE, _MOST_SIDE = 15, 4096
 _FORMATS = ("jpeg", "png", "bmp")
@@ -122,9 +126,13 @@ def error_response(request: web.Request, error: EdgedError) -> web.Response:
         message = f"{message}: {error}"
     reply = ErrorReply(new_log_id(), code, message)
     # A client writes parts of both: no line of its own in the log.
-    path, why = request.rel_url.raw_path, str(error)
+    path, why = _without_token(request.rel_url.raw_path), _without_token(str(error))
     _log.info("log_id %d %s %d %r", reply.log_id, path, code, why)
     return respond(request, reply)
+
+
+def _without_token(text: str) -> str:
+    return _TOKEN.sub("access_token=", text)
 
 
 def decode_image(text: Optional[str]) -> bytes:

@@ -83,7 +83,7 @@ _APIS = (
     _Api("segmentation", "ImageSegmentation", "segmentation", _segment),
 )
 _CLOUD = ("/rpc/2.0/ai_custom/v1", "/rpc/2.0/ai_custom_bml/v1")
-_PATHS = re.compile(f"/rpc/.*|/[^/]+/({'|'.join(api.local for api in _APIS)})/?")
+_PATHS = re.compile(f"/+rpc(/.*)?|/+[^/]+/({'|'.join(api.local for api in _APIS)})/?")
 
 error_response = baidu.error_response
 

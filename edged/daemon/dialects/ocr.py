@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import List, Optional, Union
 
@@ -30,7 +31,7 @@ error_response = baidu.error_response
 
 def speaks(path: str) -> bool:
     """Whether a client of this API asks for `path`, even if there is no such route."""
-    return path.startswith("/rest/")
+    return re.match("/+rest(/|$)", path) is not None
 
 
 class Fields(msgspec.Struct):

@@ -54,7 +54,9 @@ class TokenService:
             return _refusal(
                 request, 400, "unsupported_grant_type", "grant_type must be client_credentials"
             )
-        token = await self._gate.issue(fields.get("client_id", ""), fields.get("client_secret", ""))
+        token = await self._gate.issue(
+            fields.get("client_id", ""), fields.get("client_secret", ""), request.remote or ""
+        )
         return respond(request, Token(token), headers={"Cache-Control": "no-store"})
 
     async def _fields(self, request: web.Request) -> Dict[str, str]:

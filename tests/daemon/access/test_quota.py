@@ -62,7 +62,7 @@ def test_per_day(serve: Serve, own_state: Path) -> None:
 def test_another_day_begins_anew_but_not_the_total(serve: Serve, own_state: Path) -> None:
     key = make_key(own_state, per_day=2, total=5)
     with closing(KeyStore(own_state)) as store:
-        store.save_usage({key.api_key: Usage("2020-02-29", 2, 2)})
+        store.add_usage({key.api_key: Usage("2020-02-29", 2, 2)})
     daemon = serve(auth="required")
     assert codes(daemon, token_of(daemon, key), 4) == [0, 0, DAY, DAY]
     wait_for(lambda: used(own_state, key) == (today(), 2, 4))
@@ -177,9 +177,34 @@ def test_what_is_counted_while_others_are_written_is_written_next(own_state: Pat
     being_written = quota.unsaved()
     quota.admit(key)
     quota.saved(being_written)
-    assert quota.unsaved()[key.api_key].total == 2
+    assert quota.unsaved()[key.api_key].total == 1
     quota.saved(quota.unsaved())
     assert quota.unsaved() == {}
+
+
+def test_daemons_on_one_store_share_the_count(serve: Serve, own_state: Path) -> None:
+    key = make_key(own_state, total=5)
+    one, other = serve(auth="required"), serve(auth="required")
+    token = token_of(one, key)
+    assert codes(one, token, 3) == [0, 0, 0]
+    wait_for(lambda: used(own_state, key).total == 3)
+    token_of(other, make_key(own_state, "later"))  # what is in the store by now, it knows
+    assert codes(other, token, 3) == [0, 0, TOTAL]
+    wait_for(lambda: used(own_state, key).total == 5)
+    wait_for(lambda: code_of(ask(one, token)) == TOTAL)
+
+
+@pytest.mark.parametrize(("back", "code"), [(1, DAY), (7, DAY), (8, 0)])
+def test_a_clock_that_is_set_back_a_little_gives_no_day_twice(
+    serve: Serve, own_state: Path, back: int, code: int
+) -> None:
+    """More, and it was the day of the last request that was wrong."""
+    key = make_key(own_state, per_day=2)
+    ahead = time.gmtime(time.time() + 3600 * (_AHEAD + 24 * back))
+    with closing(KeyStore(own_state)) as store:
+        store.add_usage({key.api_key: Usage(time.strftime("%Y-%m-%d", ahead), 2, 2)})
+    daemon = serve(auth="required")
+    assert code_of(ask(daemon, token_of(daemon, key))) == code
 
 
 def test_what_is_written_is_not_written_again(serve: Serve, own_state: Path) -> None:
@@ -189,10 +214,10 @@ def test_what_is_written_is_not_written_again(serve: Serve, own_state: Path) -> 
     assert codes(daemon, token_of(daemon, key), 2) == [0, 0]
     wait_for(lambda: used(own_state, key).total == 2)
     with closing(KeyStore(own_state)) as store:
-        store.save_usage({key.api_key: Usage("", 0, 77)})
+        store.add_usage({key.api_key: Usage("", 0, 77)})
     for name in ("one", "two"):  # it has looked, and had the occasion to write
         token_of(daemon, make_key(own_state, name))
-    assert used(own_state, key).total == 77
+    assert used(own_state, key).total == 2 + 77
 
 
 def test_a_full_disk(serve: Serve, own_state: Path) -> None:
@@ -204,7 +229,7 @@ def test_a_full_disk(serve: Serve, own_state: Path) -> None:
     wait_for(lambda: used(own_state, key).total == 1)
     with closing(KeyStore(own_state)) as store:
         for _ in range(100):  # so that the log of the database is longer than that of the daemon
-            store.save_usage({"": Usage("", 0, 0)})
+            store.add_usage({"": Usage("", 0, 0)})
     size = (own_state / f"{FILE}-wal").stat().st_size
     assert size > 2 * len(daemon.log())
     soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)

@@ -258,6 +258,19 @@ def test_a_route_that_is_not_there(daemon: RunningDaemon, cameras: Model, path: 
 # -- log_id
 
 
+def test_no_token_in_the_log(daemon: RunningDaemon) -> None:
+    """Where `&` stands for the `?` before the query, a token is part of the path."""
+    for path in ("/rpc/2.0/x&access_token=SECRET.SECRET", "/rest/y%3Faccess_token=SECRET.SECRET"):
+        assert refused(daemon.post(path, b"").json) == 3
+    assert "SECRET" not in daemon.log()
+
+
+@pytest.mark.parametrize("path", ["/rpc", "/rest", "//rpc/2.0/x", "//digits/ObjectDetection"])
+def test_a_wrong_path_has_an_error_of_these_dialects(daemon: RunningDaemon, path: str) -> None:
+    answer = daemon.post(path, b"{}")
+    assert (answer.status, refused(answer.json)) == (200, 3)
+
+
 def test_every_answer_has_a_number_of_its_own(daemon: RunningDaemon, cameras: Model) -> None:
     bodies = [json_body(cameras.image), b"{}", b"junk", json_body(b"junk")] * 16
     with ThreadPoolExecutor(8) as clients:
