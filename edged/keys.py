@@ -117,7 +117,7 @@ class KeyStore:
             )
             try:
                 self._prepare()
-            except sqlite3.Error:
+            except BaseException:
                 self._db.close()
                 raise
 

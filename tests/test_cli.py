@@ -123,7 +123,7 @@ def test_models_check_says_why_not(fixtures: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     answer = json.loads(done.stdout)
     assert answer["servable"] is False
-    assert ("ARM" if LITE else "Paddle Lite only") in answer["reason"]
+    assert ("ARM" if LITE else "Paddle Lite is not usable") in answer["reason"]
 
 
 def test_models_check_of_a_broken_sample(tmp_path: Path) -> None:

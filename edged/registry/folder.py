@@ -67,7 +67,9 @@ class Folder:
         return self._document(name, parse_yaml)
 
     def yaml_dump(self, name: str) -> Document:
-        """As `yaml`, of a file that has Python's own types in it. Raises."""
+        """As `yaml`, of a file that a program wrote of whatever it had: exporters' all are.
+        Raises.
+        """
         return self._document(name, parse_yaml_dump)
 
     def json(self, name: str) -> Document:

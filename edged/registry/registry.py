@@ -24,7 +24,9 @@ from edged.registry.unpacked import Unpacked
 
 # A longer run of digits is a date or a serial number, and part of the name.
 _NUMBERED = re.compile(r"([0-9]{1,15})(?![0-9])-?(.*)", re.DOTALL)
-_NAME = re.compile(r"\w[\w.-]{0,63}")  # what may stand in a URL's path
+_LONGEST_NAME = 64
+_NAME = re.compile(rf"\w[\w.-]{{0,{_LONGEST_NAME - 1}}}")  # what may stand in a URL's path
+_UNFIT = re.compile(r"[^\w.-]+")
 _ZIP = ".zip"
 _MAX_SHOWN = 300
 _NO_MID_YET = -1
@@ -124,7 +126,8 @@ def _look(path: Path, unpacked: Optional[Unpacked]) -> Entry:
 
 
 def _from_name(name: str) -> Tuple[Optional[int], str]:
-    """`10-helmets` is 10, `helmets`."""
+    """`10-helmets` is 10, `helmets`; `my model (1)` is `my-model-1`."""
+    name = _UNFIT.sub("-", name).strip("-.")[:_LONGEST_NAME] or name
     match = _NUMBERED.fullmatch(name)
     return (int(match[1]), match[2] or name) if match else (None, name)
 

@@ -86,10 +86,15 @@ def nearest(count: int, of: int) -> NDArray[np.int64]:
     return inside
 
 
-def resized(picture: NDArray[np.uint8], name: str, width: int, height: int) -> NDArray[Any]:
+def resized(
+    picture: NDArray[np.uint8], name: str, width: int, height: int, columns_first: bool = False
+) -> NDArray[Any]:
     if name == "pillow_nearest":
         return picture[nearest(height, picture.shape[0])][:, nearest(width, picture.shape[1])]
     pixels = picture.astype(np.int64)
+    if columns_first:
+        turned = resized(picture.transpose(1, 0, 2), name, height, width)
+        return turned.transpose(1, 0, 2)
     if width != picture.shape[1]:
         pixels = eight_bits(name, pixels, width)
     if height != picture.shape[0]:
@@ -103,9 +108,13 @@ INTERPS = ["pillow_nearest", *FILTERS]
 @pytest.mark.parametrize("size", [*SIZES, (61, 200), (200, 43), (61, 43)])
 @pytest.mark.parametrize("interp", INTERPS)
 def test_each_filter_in_plain_numpy(size: Tuple[int, int], interp: Any) -> None:
+    """From Pillow 13 on it may do the columns before the lines, and round between."""
     picture = noise(*size)
-    expected = resized(picture, interp, 61, 43)
-    same(blob([Resize(61, 43, interp), Normalize()], picture), rgb(expected).transpose(2, 0, 1))
+    got = blob([Resize(61, 43, interp), Normalize()], picture)
+    either = [resized(picture, interp, 61, 43, columns_first) for columns_first in (False, True)]
+    assert any(
+        np.array_equal(np.rint(got), rgb(expected).transpose(2, 0, 1)) for expected in either
+    )
 
 
 def test_a_short_side_as_paddleclas_has_it() -> None:

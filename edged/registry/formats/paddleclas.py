@@ -96,7 +96,7 @@ class _Answer(msgspec.Struct):
 
 def recognise(folder: Folder) -> bool:
     if folder.exists(_CONFIG):
-        preprocess = folder.yaml(_CONFIG).get("PreProcess")
+        preprocess = folder.yaml_dump(_CONFIG).get("PreProcess")
         return isinstance(preprocess, dict) and _is_classifier(preprocess)
     return all(folder.exists(f"inference.{suffix}") for suffix in ("pdmodel", "pdiparams"))
 
@@ -113,7 +113,7 @@ def _is_classifier(preprocess: Dict[str, Any]) -> bool:
 def read(folder: Folder) -> Description:
     if not folder.exists(_CONFIG):
         return _bare(folder)
-    config = convert(folder.yaml(_CONFIG), _Config, _CONFIG)
+    config = convert(folder.yaml_dump(_CONFIG), _Config, _CONFIG)
     kind, answer = _answer(config.PostProcess or {})
     if kind == "either":
         labels: Tuple[str, ...] = (answer.label_0, answer.label_1)
@@ -187,11 +187,21 @@ def _nothing(steps: StepList, options: Mapping[str, Any], where: str) -> None:
     """The worker feeds CHW anyway."""
 
 
+# What may stand under PostProcess and is no way to answer.
+_NO_ANSWERS = ("main_indicator", "SavePreLabel")
+
+
 def _answer(postprocess: Dict[str, Any]) -> Tuple[Kind, _Answer]:
+    name = postprocess.get("name")
+    if isinstance(name, str):  # its options stand beside it
+        postprocess = {name: {key: value for key, value in postprocess.items() if key != "name"}}
     for name, kind in _ANSWERS.items():
         if name in postprocess:
             options = postprocess[name] or {}
             return kind, convert(options, _Answer, f"{_CONFIG}, PostProcess, {name}")
+    others = [name for name in postprocess if name not in _NO_ANSWERS]
+    if others:
+        raise ModelFolderError(f"{_CONFIG}: PostProcess {others[0]} is not served")
     return "best", _Answer()
 
 

@@ -54,7 +54,7 @@ class _NMS(msgspec.Struct):
 class _Config(msgspec.Struct):
     Preprocess: List[Dict[str, Any]]
     draw_threshold: Share = 0.5
-    label_list: List[Union[str, int]] = []
+    label_list: Optional[List[Union[str, int]]] = None
     arch: str = ""
     with_background: bool = False
     NMS: Optional[_NMS] = None
@@ -105,12 +105,12 @@ def recognise(folder: Folder) -> bool:
     if folder.exists(_CONFIG):
         return True
     # PaddleClas and PaddleOCR write an inference.yml too, with `PreProcess`.
-    return folder.exists(_NEW_CONFIG) and "Preprocess" in folder.yaml(_NEW_CONFIG)
+    return folder.exists(_NEW_CONFIG) and "Preprocess" in folder.yaml_dump(_NEW_CONFIG)
 
 
 def read(folder: Folder) -> Description:
     name = _CONFIG if folder.exists(_CONFIG) else _NEW_CONFIG
-    config = convert(folder.yaml(name), _Config, name)
+    config = convert(folder.yaml_dump(name), _Config, name)
     if config.arch in _KEYPOINTS:
         raise ModelFolderError(f"{config.arch} answers key points, which are not served")
     return Description(
@@ -124,7 +124,7 @@ def read(folder: Folder) -> Description:
 
 
 def _labels(config: _Config) -> Tuple[str, ...]:
-    labels = [str(label) for label in config.label_list]
+    labels = [str(label) for label in config.label_list or ()]
     if config.with_background and labels:
         # Exporters wrote it first, last or not at all.
         labels = [_BACKGROUND, *(label for label in labels if label != _BACKGROUND)]

@@ -84,7 +84,7 @@ def _part(folder: Folder) -> str:
     By `inference.yml`, or by the shapes of the network where no exporter left a word.
     """
     if folder.exists(CONFIG):
-        after = folder.yaml(CONFIG).get("PostProcess")
+        after = folder.yaml_dump(CONFIG).get("PostProcess")
         name = after.get("name") if isinstance(after, dict) else None
         return _DECODERS.get(name, "") if isinstance(name, str) else ""
     if not folder.exists(_PROGRAM) or _has_documents(folder):
@@ -164,7 +164,7 @@ def _section(folder: Folder, part: str, key: str) -> object:
     """What `inference.yml` of a network says under `key`; {} where it is not there."""
     if not folder.exists(f"{part}/{CONFIG}"):
         return {}
-    return folder.yaml(f"{part}/{CONFIG}").get(key, {})
+    return folder.yaml_dump(f"{part}/{CONFIG}").get(key, {})
 
 
 def _letters(folder: Folder, part: str, named: Optional[str]) -> Tuple[str, ...]:

@@ -56,12 +56,12 @@ class _Padding(msgspec.Struct):
 def recognise(folder: Folder) -> bool:
     if folder.exists(_CONFIG):
         return True
-    return folder.exists(_NEW_CONFIG) and "Deploy" in folder.yaml(_NEW_CONFIG)
+    return folder.exists(_NEW_CONFIG) and "Deploy" in folder.yaml_dump(_NEW_CONFIG)
 
 
 def read(folder: Folder) -> Description:
     name = _CONFIG if folder.exists(_CONFIG) else _NEW_CONFIG
-    deploy = convert(folder.yaml(name), _Config, name).Deploy
+    deploy = convert(folder.yaml_dump(name), _Config, name).Deploy
     return Description(
         task="segmentation",
         files=_files(folder, deploy),

@@ -52,7 +52,7 @@ _EIGHT_BITS: Tuple[Channels, Channels] = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 
 class _Attributes(msgspec.Struct):
     model_type: str
-    labels: List[Union[str, int]] = []
+    labels: Optional[List[Union[str, int]]] = None
     fixed_input_shape: Optional[List[Optional[int]]] = None
 
 
@@ -132,7 +132,7 @@ def read(folder: Folder) -> Description:
         task=_TASKS[kind],
         files=find_network(folder),
         preprocess=_steps(config, first=folder.exists("__model__")),
-        labels=tuple(map(str, config.attributes.labels)),
+        labels=tuple(map(str, config.attributes.labels or ())),
     )
 
 

@@ -1,0 +1,82 @@
+"""What exporters write beside what is read, and what people name their folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+import yaml
+
+from edged.registry.registry import look
+from edged.registry.spec import ModelFiles
+from tests.registry.exporting import leave, refused, served
+
+SHAPES = {"x": [[1, 3, 32, 32], [1, 3, 224, 224], [8, 3, 224, 224]]}
+# The same object twice: `yaml.dump` writes it once, with an anchor.
+RUNTIMES = {"paddle_infer": {"trt_dynamic_shapes": SHAPES, "dynamic_shapes": SHAPES}}
+HPI = {"backend_configs": RUNTIMES}
+NETWORK = ("inference.pdmodel", "inference.pdiparams")
+CLASSIFIER: Dict[str, Any] = {"PreProcess": {"transform_ops": [{"ResizeImage": {"size": 224}}]}}
+DETECTOR: Dict[str, Any] = {
+    "Preprocess": [{"type": "Resize", "target_size": [320, 320], "keep_ratio": False, "interp": 2}]
+}
+SEGMENTER: Dict[str, Any] = {
+    "Deploy": {
+        "model": NETWORK[0],
+        "params": NETWORK[1],
+        "transforms": [{"type": "Resize", "target_size": [192, 192]}],
+        "input_shape": [1, 3, 192, 192],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "exporter"),
+    [
+        ("inference.yml", CLASSIFIER, "PaddleClas"),
+        ("inference.yml", DETECTOR, "PaddleDetection"),
+        ("deploy.yaml", SEGMENTER, "PaddleSeg"),
+    ],
+)
+def test_a_block_for_another_runtime_is_passed_over(
+    tmp_path: Path, name: str, document: Dict[str, Any], exporter: str
+) -> None:
+    leave(tmp_path, *NETWORK)
+    text = yaml.dump({"Hpi": HPI, **document})
+    assert "&id001" in text
+    (tmp_path / name).write_text(text)
+    assert served(tmp_path, exporter).files == ModelFiles(
+        "combined", *(str(tmp_path / network) for network in NETWORK)
+    )
+
+
+@pytest.mark.parametrize("how", ["NormalizeFeatures", "PersonAttribute"])
+def test_an_answer_that_is_none_of_a_classifiers_is_refused(tmp_path: Path, how: str) -> None:
+    leave(tmp_path, *NETWORK, inference_yml={**CLASSIFIER, "PostProcess": {how: None}})
+    assert how in refused(tmp_path, "PaddleClas")
+
+
+def test_the_name_of_the_answer_beside_its_options(tmp_path: Path) -> None:
+    answer = {"name": "Topk", "topk": 5, "label_list": ["cat", "dog"]}
+    leave(tmp_path, *NETWORK, inference_yml={**CLASSIFIER, "PostProcess": answer})
+    assert served(tmp_path, "PaddleClas").labels == ("cat", "dog")
+
+
+def test_no_labels_as_null(tmp_path: Path) -> None:
+    leave(tmp_path, *NETWORK, inference_yml={**DETECTOR, "label_list": None})
+    assert served(tmp_path, "PaddleDetection").labels == ()
+
+
+@pytest.mark.parametrize(
+    ("folder", "mid", "name"),
+    [
+        ("my model (1)", None, "my-model-1"),
+        ("26-头盔 检测", 26, "头盔-检测"),
+        ("新建文件夹 (2)", None, "新建文件夹-2"),
+        ("helmets", None, "helmets"),
+    ],
+)
+def test_a_name_has_what_a_url_can_have(tmp_path: Path, folder: str, mid: Any, name: str) -> None:
+    entry = look(leave(tmp_path / folder, *NETWORK, inference_yml=CLASSIFIER))
+    assert (entry.mid, entry.name, entry.reason) == (mid, name, "")
