@@ -66,6 +66,13 @@ class _DumpLoader(_Loader):
         if tag in _CORE_TAGS
     }
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Hashable, Any]:
+        """Numbers of classes are keys here, as they would be in JSON."""
+        for key, _ in node.value:
+            if key.tag == _TAG + "int":
+                key.tag = _TAG + "str"
+        return super().construct_mapping(node, deep)
+
     def construct_nothing(self, node: yaml.Node) -> None: ...
 
 

@@ -30,6 +30,7 @@ _UNFIT = re.compile(r"[^\w.-]+")
 _ZIP = ".zip"
 _MAX_SHOWN = 300
 _NO_MID_YET = -1
+_NETWORKS = (".nb", ".pdmodel", "__model__")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -136,7 +137,19 @@ def _recognise(folder: Folder) -> Format:
     for format in FORMATS:
         if format.recognise(folder):
             return format
-    raise ModelFolderError("no exporter is recognised, and no model.yaml names a model")
+    raise ModelFolderError(
+        f"no exporter is recognised, and no model.yaml names a model{_hint(folder)}"
+    )
+
+
+def _hint(folder: Folder) -> str:
+    """What is there instead, of what people copy."""
+    names = folder.names()
+    networks = [name for name in names if name.endswith(_NETWORKS)]
+    if networks:
+        return f": nothing says how pictures are prepared for {networks[0]}"
+    inner = [name for name in names if os.path.isdir(folder.inside(name))]
+    return f": is the model in the folder {inner[0]}?" if inner else ""
 
 
 def _read(folder: Folder, format: Format, mid: Optional[int], name: str) -> ModelSpec:

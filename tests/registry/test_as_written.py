@@ -8,6 +8,8 @@ from typing import Any, Dict
 import pytest
 import yaml
 
+from edged.registry.folder import Folder
+from edged.registry.formats.labels import read_labels
 from edged.registry.registry import look
 from edged.registry.spec import ModelFiles
 from tests.registry.exporting import leave, refused, served
@@ -80,3 +82,35 @@ def test_no_labels_as_null(tmp_path: Path) -> None:
 def test_a_name_has_what_a_url_can_have(tmp_path: Path, folder: str, mid: Any, name: str) -> None:
     entry = look(leave(tmp_path / folder, *NETWORK, inference_yml=CLASSIFIER))
     assert (entry.mid, entry.name, entry.reason) == (mid, name, "")
+
+
+def test_labels_by_their_numbers(tmp_path: Path) -> None:
+    answer = {"Topk": {"topk": 5, "label_list": {1: "dog", 0: "cat"}}}
+    leave(tmp_path, *NETWORK, inference_yml={**CLASSIFIER, "PostProcess": answer})
+    assert served(tmp_path, "PaddleClas").labels == ("cat", "dog")
+
+
+def test_labels_that_lack_a_number(tmp_path: Path) -> None:
+    answer = {"Topk": {"topk": 5, "label_list": {0: "cat", 2: "dog"}}}
+    leave(tmp_path, *NETWORK, inference_yml={**CLASSIFIER, "PostProcess": answer})
+    assert "label_list" in refused(tmp_path, "PaddleClas")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_labels_with_their_numbers_before_them(tmp_path: Path, first: int) -> None:
+    (tmp_path / "label_list.txt").write_text(f"{first}:person\n{first + 1}:bicycle\n")
+    assert read_labels(Folder(tmp_path), "label_list.txt") == ("person", "bicycle")
+
+
+def test_an_encrypted_model_is_told_so(tmp_path: Path) -> None:
+    leave(tmp_path, "infer_cfg.json.enc", "model.enc", "params", label_list_txt="cat")
+    assert "infer_cfg.json.enc is encrypted" in refused(tmp_path, "EasyEdge")
+
+
+@pytest.mark.parametrize(
+    ("there", "hint"),
+    [("x.nb", "for x.nb"), ("model.pdmodel", "for model.pdmodel"), ("a/__model__", "folder a?")],
+)
+def test_what_is_there_instead_of_an_export_is_told(tmp_path: Path, there: str, hint: str) -> None:
+    leave(tmp_path, there)
+    assert hint in look(tmp_path).reason

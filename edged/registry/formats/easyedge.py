@@ -88,11 +88,9 @@ class _OldConfig(msgspec.Struct):
 
 
 def recognise(folder: Folder) -> bool:
-    if folder.exists(_CONFIG):
+    if folder.exists(_CONFIG) or _encrypted(folder):
         return True
-    if not folder.exists(_OLD_CONFIG):
-        return False
-    return folder.exists(_OLD_PREPROCESS) or bool(_encrypted(folder))
+    return folder.exists(_OLD_CONFIG) and folder.exists(_OLD_PREPROCESS)
 
 
 def read(folder: Folder) -> Description:

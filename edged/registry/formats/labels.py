@@ -9,6 +9,7 @@ from edged.errors import ModelFolderError
 from edged.registry.folder import Folder
 
 _LIMIT = 1 << 20
+_COLON = re.compile(r"[0-9]+\s*:")
 _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*:|\s)\s*(.*)")
 
 
@@ -16,7 +17,8 @@ def read_labels(folder: Folder, name: str) -> Tuple[str, ...]:
     """Empty lines count inside the file, not at its end.
 
     `281 tabby, tabby cat` or `281:tabby, tabby cat` is `tabby, tabby cat` when every line
-    begins with a number of its own, from 0 on; their order does not matter then.
+    begins with a number of its own, from 0 on (or from 1, before a colon); their order does
+    not matter then.
     """
     text = decode(folder.read(name, _LIMIT), name)
     # Not splitlines(): it breaks lines at characters that may stand in a label.
@@ -53,5 +55,8 @@ def _without_numbers(lines: List[str]) -> List[str]:
         if match is None:
             return lines
         labels[int(match[1])] = match[2]
-    numbers = range(len(lines))
-    return [labels[number] for number in numbers] if labels.keys() == set(numbers) else lines
+    numbers = sorted(labels)
+    first = 1 if numbers[:1] == [1] and all(_COLON.match(line) for line in lines) else 0
+    if numbers == list(range(first, first + len(lines))):
+        return [labels[number] for number in numbers]
+    return lines

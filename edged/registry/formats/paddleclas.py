@@ -215,15 +215,19 @@ def _thresholds(given: Union[float, List[float], Dict[str, float]]) -> Threshold
         by_class = tuple(given)
     else:
         default = given.get("default", default)
-        named = {_class_number(key): value for key, value in given.items() if key != "default"}
+        named = {
+            _class_number(key, "threshold"): value
+            for key, value in given.items()
+            if key != "default"
+        }
         last = max(named, default=-1)
         by_class = tuple(named.get(number, default) for number in range(last + 1))
     return default, by_class
 
 
-def _class_number(key: str) -> int:
+def _class_number(key: str, what: str) -> int:
     if not key.isdecimal() or len(key) > 4:
-        raise ModelFolderError(f"{_CONFIG}: threshold for {key!r}, which is no number of a class")
+        raise ModelFolderError(f"{_CONFIG}: {what} for {key!r}, which is no number of a class")
     return int(key)
 
 
@@ -231,7 +235,12 @@ def _labels(folder: Folder, answer: _Answer) -> Tuple[str, ...]:
     if isinstance(answer.label_list, list):
         return tuple(map(str, answer.label_list))
     if isinstance(answer.label_list, dict):
-        return tuple(str(label) for label in answer.label_list.values())
+        by_number = {
+            _class_number(key, "a label"): label for key, label in answer.label_list.items()
+        }
+        if sorted(by_number) != list(range(len(by_number))):
+            raise ModelFolderError(f"{_CONFIG}: label_list lacks a class")
+        return tuple(str(by_number[number]) for number in range(len(by_number)))
     # The path was one of the machine that trained it; the file may have come along.
     path = answer.label_list or answer.class_id_map_file
     name = os.path.basename(path) if path else ""

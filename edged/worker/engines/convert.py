@@ -32,6 +32,8 @@ TIME_LIMIT = 120.0
 _CHUNK = 1 << 20
 _MACHINES = {"x86": "x86_64", "arm": "aarch64"}  # one of each target, as `platform` has it
 # glog: [F date time file:line function] message, which may begin on the next line.
+# What Paddle Lite says of parameters that end too soon.
+_NOT_ENOUGH = re.compile(r"fread\(|weight file is not existed")
 _FATAL = re.compile(r"^\[F [^\n]*?\]\s+(?:Check failed: )?(.+)$", re.MULTILINE)
 
 
@@ -150,6 +152,8 @@ def _convert(lite: ModuleType, files: ModelFiles, target: str, to: Path) -> None
     status, log = run_apart(convert, TIME_LIMIT)
     if status is None:
         raise EngineError(f"converting {name} took longer than {TIME_LIMIT:.0f} s")
+    if status != 0 and files.params is not None and _NOT_ENOUGH.search(log):
+        raise EngineError(f"{Path(files.params).name} is cut short, or of another network")
     if status != 0:
         reason = _unwritten(to.parent) if "fwrite(" in log else _reason(log, status)
         raise EngineError(f"{name} cannot be converted: {reason}")
