@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/measure_engines.py [MODELS ...]
 
-Each of MODELS (default: the models/ of this folder) is served by each engine that is
-installed, one worker with one thread, and asked for the same picture again and again.
+Each model in each of the folders MODELS (default: the models/ of this folder) is served by
+each engine that is installed, one worker with one thread, and asked for its sample.jpg again
+and again; one without a sample is left out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -55,6 +57,7 @@ def post(url: str, picture: bytes) -> float:
 
 def measure(models: Path, engine: str, state: str) -> List[Figures]:
     command = [sys.executable, "-m", "edged", "serve", "--port=0", f"--engine={engine}"]
+    command += ["--log-level=warning"]
     command += [f"--models={models}", f"--state={state}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         try:
@@ -68,9 +71,19 @@ def measure(models: Path, engine: str, state: str) -> List[Figures]:
             daemon.terminate()
 
 
+def one_by_one(models: Path, to: Path) -> Path:
+    """A copy of the models that have a sample, with one worker and one thread each."""
+    for sample in models.glob("*/sample.jpg"):
+        folder = to / sample.parent.name
+        shutil.copytree(sample.parent, folder)
+        with open(folder / "model.yaml", "a", encoding="utf-8") as description:
+            description.write("\ninstances: 1\nthreads: 1\n")
+    return to
+
+
 def measure_model(url: str, models: Path, model: Dict[str, object]) -> Figures:
-    samples = sorted(models.glob("*/sample.jpg"))
-    picture = samples[0].read_bytes()
+    (sample,) = models.glob(f"*{model['name']}/sample.jpg")
+    picture = sample.read_bytes()
     target = f"{url}/api/model/service/binary?mid={model['mid']}"
     times = [post(target, picture) for _ in range(WARM_UP + COUNTED)][WARM_UP:]
     (worker, *_) = model["workers"]  # type: ignore[misc]
@@ -84,8 +97,10 @@ def main() -> None:
     folders = [Path(argument) for argument in sys.argv[1:]] or [ROOT / "models"]
     print("| model | engine | ms a request | MB a worker | MB fork server |")
     print("|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as state:
-        for models in folders:
+    with tempfile.TemporaryDirectory() as scratch:
+        state = f"{scratch}/state"
+        for number, folder in enumerate(folders):
+            models = one_by_one(folder, Path(scratch, str(number)))
             for engine in ENGINES:
                 if importlib.util.find_spec(engine) is None:
                     continue
