@@ -306,8 +306,10 @@ def test_a_file_that_is_read_only_is_named(read_only: str) -> None:
         what = state if read_only == "folder" else state / FILE
         what.chmod(what.stat().st_mode & ~0o222)
         try:
-            with without_privileges(), pytest.raises(KeyStoreError, match=FILE):
-                KeyStore(state).revoke("shop")
+            with without_privileges(), pytest.raises(KeyStoreError, match=FILE), closing(
+                KeyStore(state)
+            ) as store:
+                store.revoke("shop")
         finally:
             state.chmod(0o700)
         assert [key.revoked for key in keys_of(state)] == [False]
