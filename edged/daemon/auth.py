@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Awaitable, Callable, Dict, Iterable, List, Literal, NamedTuple, Optional
 from urllib.parse import unquote
@@ -64,6 +65,7 @@ class Gate:
         self._checker = ThreadPoolExecutor(1, "secrets")
         self._checks: Counter[str] = Counter()
         self._trouble = ""
+        self._stopping = asyncio.Event()
         self._following: asyncio.Task[None]
 
     async def start(self) -> None:
@@ -71,8 +73,9 @@ class Gate:
         self._following = asyncio.get_running_loop().create_task(self._follow())
 
     async def stop(self) -> None:
-        self._following.cancel()
-        await self._sync()
+        # Not cancelled: what a write in the middle has added would be added once more.
+        self._stopping.set()
+        await self._following
         await asyncio.get_running_loop().run_in_executor(self._thread, self._book.close)
         self._thread.shutdown(wait=False)
         self._checker.shutdown(wait=False)
@@ -145,8 +148,10 @@ class Gate:
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
     async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(_SYNC_SECONDS)
+        """Once more after `stop`, so that what is new by then is kept."""
+        while not self._stopping.is_set():
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _SYNC_SECONDS)
             await self._sync()
 
     async def _sync(self) -> None:
