@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Dict, Optional, Union
 
 import msgspec
 import pybase64
 from aiohttp import web
+
+from edged.errors import EdgedError
 
 _MSGPACK = "application/msgpack"
 
@@ -23,6 +26,13 @@ def picture(request: web.Request, jpeg: bytes) -> Union[str, bytes, msgspec.Unse
     if not jpeg:
         return msgspec.UNSET
     return jpeg if wants_msgpack(request) else pybase64.b64encode_as_string(jpeg)
+
+
+def retry_after(error: EdgedError) -> Dict[str, str]:
+    """The header, in whole seconds, where trying again may help."""
+    if error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
 
 
 def respond(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import signal
 from pathlib import Path
 from typing import Callable, List, Optional, Protocol, Tuple, Union
@@ -14,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from edged.config import Settings
+from edged.daemon.answers import retry_after
 from edged.daemon.auth import Gate
 from edged.daemon.capacity import this_machine
 from edged.daemon.dialects import easydl, edgeboard, ocr, token
@@ -128,8 +128,7 @@ def _error_response(request: web.Request, error: EdgedError) -> web.Response:
     dialect = next((dialect for dialect in _DIALECTS if dialect.speaks(path)), None)
     error_response = dialect.error_response if dialect else edgeboard.error_response
     response = error_response(request, error)
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    response.headers.update(retry_after(error))
     if response.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if not request.content.is_eof() and _is_long_or_asked_for(request):

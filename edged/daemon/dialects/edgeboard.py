@@ -6,7 +6,6 @@ older "HTTP服务功能" page. Both mean the same; V1 has other routes and field
 
 from __future__ import annotations
 
-import math
 import re
 from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Sequence, Type, Union
@@ -16,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from edged.config import Settings
-from edged.daemon.answers import picture, respond
+from edged.daemon.answers import picture, respond, retry_after
 from edged.daemon.bodies import decode_base64, parse_json
 from edged.daemon.routes import Caller, Handler, Route
 from edged.daemon.service import Request, Service, deadline_of
@@ -162,12 +161,6 @@ def error_response(request: web.Request, error: EdgedError) -> web.Response:
     return respond(request, reply, error.http_status)
 
 
-def _retry_after(error: EdgedError) -> Dict[str, str]:
-    if error.retry_after is None:
-        return {}
-    return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-
-
 def _one(request: web.Request, prediction: Prediction) -> web.Response:
     data = Data(prediction.results, picture(request, prediction.picture))
     return respond(request, Reply(0, data, _SUCCESS))
@@ -183,7 +176,7 @@ def _many(
         return respond(request, Reply(0, entries, _SUCCESS))
     first = failures[0]
     status = first.http_status if len(failures) == len(outcomes) else 200
-    return respond(request, Reply(first.code, entries, str(first)), status, _retry_after(first))
+    return respond(request, Reply(first.code, entries, str(first)), status, retry_after(first))
 
 
 def _entry(request: web.Request, mid: int, outcome: Union[Prediction, EdgedError]) -> Entry:
