@@ -78,7 +78,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10.0
     queue: Annotated[
-        int, Meta(ge=1, le=10000, description="Requests that may wait for one model.")
+        int,
+        Meta(
+            ge=1,
+            le=10000,
+            description="Requests that may wait for one model. When three quarters do, those "
+            "that have yet to send their picture are refused.",
+        ),
     ] = 32
     max_body_mib: Annotated[
         float, Meta(gt=0, le=1024, description="Largest body of a request, in MiB.")

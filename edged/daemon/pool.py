@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
+from contextlib import contextmanager
+from typing import Coroutine, Iterator, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
 
 import msgspec
 
@@ -144,11 +145,10 @@ class Pool:
 
         `deadline` is in the loop's time. Cancelled, it drops the job while that is queued.
         """
-        try:
-            self._admit(image, deadline)
-        except EdgedError:
-            self._counters.refused += 1
-            raise
+        with self._refusals():
+            self._admit(deadline)
+            if image in self._poison:
+                raise PoisonImage()
         job = Job(image, options, deadline, self._loop.create_future())
         timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
         self._queue.append(job)
@@ -163,16 +163,29 @@ class Pool:
         self._counters.answered += 1
         return prediction
 
-    def _admit(self, image: bytes, deadline: float) -> None:
+    def admit(self, deadline: float) -> None:
+        """Raises, before a picture is received, what `predict` would raise whatever it shows:
+        ModelUnavailable or QueueFull.
+        """
+        with self._refusals():
+            self._admit(deadline, to_come=True)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except EdgedError:
+            self._counters.refused += 1
+            raise
+
+    def _admit(self, deadline: float, to_come: bool = False) -> None:
         if self.state == "stopped":
             raise Stopping()
         if self.state == "loading":
             raise ModelUnavailable(f"model {self._name} is loading", retry_after=1)
         if self.state == "failed":
             raise self._unavailable()
-        if image in self._poison:
-            raise PoisonImage()
-        self._queue.admit(deadline)
+        self._queue.admit(deadline, to_come)
 
     def _dispatch(self) -> None:
         if self.state == "failed":

@@ -31,12 +31,17 @@ class JobQueue:
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs)
 
-    def admit(self, deadline: float) -> None:
-        """Raises QueueFull when one more job would not fit, or not be done by its deadline."""
+    def admit(self, deadline: float, to_come: bool = False) -> None:
+        """Raises QueueFull when one more job would not fit, or not be done by its deadline.
+
+        `to_come`: its picture is still to be received. Then the last quarter of the places is
+        left to those who have sent theirs, so that hardly any picture comes in vain.
+        """
+        limit = self._limit - self._limit // 4 if to_come else self._limit
         ahead = len(self._jobs) + sum(len(worker.jobs) for worker in self._workers)
         ready = sum(worker.ready for worker in self._workers)
         wait = self._seconds_per_job * ahead / max(ready, 1)
-        if len(self._jobs) >= self._limit:
+        if len(self._jobs) >= limit:
             raise QueueFull(f"the queue of model {self._name} is full", retry_after=wait)
         if self._loop.time() + wait > deadline:
             message = f"the queue of model {self._name} is longer than the deadline allows"

@@ -91,6 +91,10 @@ class Service:
             if served.entry.spec is not None and served.entry.spec.reading is not None
         ]
 
+    def admit(self, served: Served, allowed: Optional[Tuple[str, ...]], deadline: float) -> None:
+        """Raises what speaks against a request before its picture is received."""
+        _pool(served, allowed).admit(deadline)
+
     async def predict(self, served: Served, request: Request) -> Prediction:
         """Raises EdgedError: of the picture, of the model, or of the time it took."""
         self._check(request)
@@ -114,12 +118,8 @@ class Service:
             return error
 
     async def _answer(self, served: Served, request: Request) -> Prediction:
-        name = served.entry.name
-        if request.allowed is not None and name not in request.allowed:
-            raise NotPermitted(f"the key may not use the model {name}")
-        if served.pool is None:
-            raise ModelUnavailable(f"model {name} cannot be served: {served.entry.reason}")
-        return await served.pool.predict(request.image, request.options, request.deadline)
+        pool = _pool(served, request.allowed)
+        return await pool.predict(request.image, request.options, request.deadline)
 
     def _check(self, request: Request) -> None:
         if asyncio.get_running_loop().time() > request.deadline:
@@ -136,3 +136,13 @@ class Service:
                 f"the image is {header.width} x {header.height} pixels, "
                 f"more than {settings.max_megapixels:g} million"
             )
+
+
+def _pool(served: Served, allowed: Optional[Tuple[str, ...]]) -> Pool:
+    """Raises NotPermitted, and ModelUnavailable for a folder that cannot be served."""
+    name = served.entry.name
+    if allowed is not None and name not in allowed:
+        raise NotPermitted(f"the key may not use the model {name}")
+    if served.pool is None:
+        raise ModelUnavailable(f"model {name} cannot be served: {served.entry.reason}")
+    return served.pool

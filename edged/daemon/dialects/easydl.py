@@ -116,6 +116,7 @@ class EasyDL:
     async def _predict(self, request: web.Request, caller: Caller, api: _Api) -> web.Response:
         deadline = deadline_of(self._settings)
         served = self._service.by_name(request.match_info["name"], api.task)
+        self._service.admit(served, caller.models, deadline)
         body = await read_body(request, self._settings.max_body, deadline, self._hold)
         fields = parse_json(body, Fields)
         options = PredictOptions(top=_top(fields), threshold=_threshold(fields))

@@ -111,14 +111,15 @@ class EdgeBoard:
         self, request: web.Request, caller: Caller, version: _Version
     ) -> web.Response:
         deadline = deadline_of(self._settings)
-        mid = _mid(_query(request))
+        served = self._service.by_mid(_mid(_query(request)))
+        self._service.admit(served, caller.models, deadline)
         body = await read_body(request, self._settings.max_body, deadline, self._hold)
         fields = parse_json(body, version.fields)
         image = decode_base64(fields.image, version.image_field)
         # Only JSON true turns the picture on; anything else is what a client may send for "no".
         options = self._options(bytes(fields.show) == b"true")
         prediction = await self._service.predict(
-            self._service.by_mid(mid), Request(image, options, deadline, caller.models)
+            served, Request(image, options, deadline, caller.models)
         )
         return _one(request, prediction)
 
@@ -127,12 +128,14 @@ class EdgeBoard:
     ) -> web.Response:
         deadline = deadline_of(self._settings)
         query = _query(request)
-        mid, options = _mid(query), self._options(_show(query, version))
+        options = self._options(_show(query, version))
+        served = self._service.by_mid(_mid(query))
+        self._service.admit(served, caller.models, deadline)
         image = await read_body(request, self._settings.max_body, deadline, self._hold)
         if not image:
             raise ImageMissing("the body is empty: it must be the image's bytes")
         prediction = await self._service.predict(
-            self._service.by_mid(mid), Request(image, options, deadline, caller.models)
+            served, Request(image, options, deadline, caller.models)
         )
         return _one(request, prediction)
 
