@@ -32,8 +32,6 @@ def test_what_was_encoded_is_decoded(mask: Mask) -> None:
     assert np.array_equal(decode(encode(mask), *mask.shape), mask)
 
 
-# Its own code trips over numpy 2's protocol.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("mask", masks(), ids=lambda mask: f"{mask.shape}")
 def test_it_is_what_pycocotools_writes(mask: Mask) -> None:
     coco = pytest.importorskip("pycocotools.mask")
