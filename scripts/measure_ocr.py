@@ -71,6 +71,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
     from edged.registry.registry import look
     from edged.wire import EngineOptions, PredictOptions
     from edged.worker.clock import Clock
+    from edged.worker.decode import whole
     from edged.worker.engines import loader
     from edged.worker.ocr import networks
     from edged.worker.process import keep_freed_memory
@@ -92,7 +93,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
         pictures.append(picture)
     for line in sys.stdin:
         began = time.process_time()
-        results = task.predict(pictures[int(line)], PredictOptions(), Clock())
+        results = task.predict(whole(pictures[int(line)]), PredictOptions(), Clock())
         seconds = time.process_time() - began
         rollup = Path("/proc/self/smaps_rollup").read_text()
         (kilobytes,) = re.findall(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)

@@ -30,6 +30,7 @@ Color = Literal["RGB", "BGR"]
 Align = Literal["start", "center", "end"]
 Task = Literal["detection", "classification", "segmentation", "ocr"]
 EngineChoice = Literal["auto", "paddlelite", "paddle"]
+Decoding = Literal["exact", "scaled"]
 Channels = Tuple[float, float, float]
 
 
@@ -204,6 +205,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     are in `reading`; it has no steps of preprocessing to choose.
 
     `boxes` is for detectors, `classes` for classifiers.
+    `decode` of "scaled": a JPEG that is far larger than what the network sees is decoded at a
+    half, a quarter or an eighth of its size.
     `engine`, `threads` and `instances` of None leave the choice to the daemon, by its
     settings and the cores there are.
     """
@@ -218,6 +221,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     engine: Optional[EngineChoice] = None
     instances: Optional[int] = None
     threads: Optional[int] = None
+    decode: Decoding = "exact"
     reading: Optional[Reading] = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Iterator, Tuple
+from typing import Callable, Iterator, NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ import simplejpeg
 
 from edged.errors import BadImage
 from edged.image_header import Data, ImageHeader, jpeg_segments, read_header
+from edged.worker.geometry import reduced
 
 Picture = npt.NDArray[np.uint8]
 """BGR, (H, W, 3)."""
@@ -30,6 +31,23 @@ _ROTATIONS = {
     7: cv2.ROTATE_90_COUNTERCLOCKWISE,
     8: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
+_TURNED = frozenset(_ROTATIONS) - {3}  # width and height change places
+
+
+Reduction = Callable[[Tuple[int, int]], int]
+"""(width, height) of a picture as a viewer shows it -> n, for 1/n of it: 1, 2, 4 or 8."""
+
+
+class Decoded(NamedTuple):
+    """`size` is the (width, height) of the whole picture; of `pixels` there may be less."""
+
+    pixels: Picture
+    size: Tuple[int, int]
+
+
+def whole(pixels: Picture) -> Decoded:
+    """`pixels` are all there are."""
+    return Decoded(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
 def decode(data: Data) -> Picture:
@@ -44,7 +62,26 @@ def decode(data: Data) -> Picture:
     return _decode_other(data, header)
 
 
-def _decode_jpeg(data: Data) -> Picture:
+def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
+    """As `decode`, but a JPEG is decoded at the part of its size that `reduction` says.
+
+    Raises what `reduction` raises, too.
+    """
+    header = read_header(data)
+    stored = header.width, header.height
+    size = stored[::-1] if header.orientation in _TURNED else stored
+    part = reduction(size) if header.format == "jpeg" else 1
+    if part == 1:
+        return whole(decode(data))
+    pixels = _decode_jpeg(data, reduced(stored, part))
+    # What it is a part of is known from the header alone.
+    if pixels.shape[1::-1] not in (reduced(stored, part), stored):
+        raise BadImage("the image's size is not what its header says")
+    return Decoded(_orient(pixels, header.orientation), size)
+
+
+def _decode_jpeg(data: Data, least: Tuple[int, int] = (0, 0)) -> Picture:
+    """At the smallest of libjpeg's sizes that is not under `least` (width, height); 0 is whole."""
     if data.count(_SCAN) > _MOST_SCANS:
         raise BadImage(f"the JPEG has more than {_MOST_SCANS} scans")
     if data[-2:] != _END_OF_IMAGE:
@@ -52,7 +89,9 @@ def _decode_jpeg(data: Data) -> Picture:
     reason = ""
     for candidate, strict in _readings(data):
         try:
-            picture: Picture = simplejpeg.decode_jpeg(candidate, colorspace="BGR", strict=strict)
+            picture: Picture = simplejpeg.decode_jpeg(
+                candidate, "BGR", min_width=least[0], min_height=least[1], strict=strict
+            )
             return picture
         except ValueError as error:
             reason = str(error)

@@ -17,6 +17,8 @@ from edged.registry.spec import (
     ToFloat,
 )
 
+# Others of libjpeg's are slower than the whole picture.
+_REDUCTIONS = (8, 4, 2)
 # A strip of 16,384 x 1 pixels with its short side at 256 would fill 3 GB.
 _MOST_PIXELS = 1 << 25
 
@@ -92,6 +94,28 @@ def resized(step: Resizing, size: Tuple[int, int]) -> Tuple[Tuple[int, int], Tup
     if new[0] * new[1] > _MOST_PIXELS:
         raise ImageTooLarge(f"the image is too narrow for this model: {width} x {height}")
     return new, (new[0] / width, new[1] / height)
+
+
+def reduction(steps: Sequence[AnyStep], size: Tuple[int, int]) -> int:
+    """The part, 1/1 to 1/8, at which a JPEG of `size` (width, height) still has twice as many
+    pixels, along either side, as the first step makes of it. Raises as `place`.
+    """
+    geometry = [step for step in steps if not isinstance(step, (Normalize, ToFloat))]
+    if not geometry or isinstance(geometry[0], (CenterCrop, Pad)):
+        return 1
+    wanted, _ = resized(geometry[0], size)
+    parts = (
+        part
+        for part in _REDUCTIONS
+        if all(2 * few <= many for few, many in zip(wanted, reduced(size, part)))
+    )
+    return next(parts, 1)
+
+
+def reduced(size: Tuple[int, int], part: int) -> Tuple[int, int]:
+    """(width, height) of a JPEG that is decoded at 1/`part` of `size`."""
+    width, height = size
+    return -(-width // part), -(-height // part)
 
 
 def _at_least_a_line(width: float, height: float) -> Tuple[int, int]:

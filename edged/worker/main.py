@@ -20,9 +20,8 @@ from contextlib import suppress
 from typing import Optional, Tuple, Union
 
 from edged import wire
-from edged.errors import BadImage, DeadlinePassed, EdgedError
+from edged.errors import DeadlinePassed, EdgedError
 from edged.worker.clock import Clock
-from edged.worker.decode import decode
 from edged.worker.model import Model, Prepared
 from edged.worker.process import ResidentSize, limit_memory
 
@@ -75,7 +74,7 @@ class _Server:
                 if not isinstance(message, wire.Infer):
                     raise TypeError(message)
                 deadline = time.monotonic() + message.seconds
-                self._work.put((message, deadline, _prepare(payload)))
+                self._work.put((message, deadline, self._prepare(payload, message.options)))
         except (EOFError, ConnectionError):
             self._work.put(None)
         except MemoryError:
@@ -83,6 +82,19 @@ class _Server:
         except Exception:  # without its reader the process would seem to hang
             traceback.print_exc()
             os._exit(1)
+
+    def _prepare(
+        self, payload: bytearray, options: wire.PredictOptions
+    ) -> Union[Prepared, EdgedError]:
+        try:
+            return self._model.prepare(payload, options)
+        except EdgedError as error:
+            _exit_if_out_of_memory(error.__context__)
+            return error
+        except Exception as error:  # as in _answer
+            _exit_if_out_of_memory(error)
+            traceback.print_exc()
+            return _internal(error)
 
     def _answer(
         self, request: wire.Infer, deadline: float, prepared: Union[Prepared, EdgedError]
@@ -107,25 +119,11 @@ class _Server:
             traceback.print_exc()
             wire.send(self._channel, _failure(request.id, _internal(error)))
             return
-        height, width = prepared.picture.shape[:2]
+        width, height = prepared.picture.size
         answer = wire.Answer(
             request.id, outcome.results, width, height, outcome.stages, self._resident_size()
         )
         wire.send(self._channel, answer, outcome.drawn)
-
-
-def _prepare(payload: bytearray) -> Union[Prepared, EdgedError]:
-    began = time.perf_counter()
-    try:
-        picture = decode(payload)
-    except BadImage as error:
-        _exit_if_out_of_memory(error.__context__)
-        return error
-    except Exception as error:  # as in _answer
-        _exit_if_out_of_memory(error)
-        traceback.print_exc()
-        return _internal(error)
-    return Prepared(picture, (time.perf_counter() - began) * 1000)
 
 
 def _failure(request: Optional[int], error: EdgedError) -> wire.Failure:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple
+import time
+from typing import List, NamedTuple, Optional
 
+from edged.image_header import Data
 from edged.results import Result, Stages
 from edged.wire import Load, PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.decode import Picture
+from edged.worker.decode import Decoded, Picture, decode, decode_reduced
 from edged.worker.engines import loader
 from edged.worker.render import draw, encode_jpeg
 from edged.worker.tasks import TASKS
 
 
 class Prepared(NamedTuple):
-    """A decoded picture and the milliseconds that took."""
+    """A decoded picture, the one to draw on where that was asked for, and the milliseconds
+    that took."""
 
-    picture: Picture
+    picture: Decoded
+    canvas: Optional[Picture]
     decode_ms: float
 
 
@@ -34,13 +38,24 @@ class Model:
         self._kind = spec.task
         self._task = TASKS[spec.task](spec, loader(load.options))
 
+    def prepare(self, data: Data, options: PredictOptions) -> Prepared:
+        """Raises BadImage or ImageTooLarge. May be called on any thread.
+
+        Whether the drawn picture is asked for changes nothing in what the network sees.
+        """
+        began = time.perf_counter()
+        picture, canvas = decode_reduced(data, self._task.reduction), None
+        if options.show:
+            height, width = picture.pixels.shape[:2]
+            canvas = picture.pixels if picture.size == (width, height) else decode(data)
+        return Prepared(picture, canvas, (time.perf_counter() - began) * 1000)
+
     def predict(self, prepared: Prepared, options: PredictOptions, clock: Clock) -> Outcome:
         """Raises as `Task.predict`."""
-        picture = prepared.picture
-        results = self._task.predict(picture, options, clock)
+        results = self._task.predict(prepared.picture, options, clock)
         drawn = b""
-        if options.show:
-            draw(picture, results, self._kind)
-            drawn = encode_jpeg(picture)
+        if prepared.canvas is not None:
+            draw(prepared.canvas, results, self._kind)
+            drawn = encode_jpeg(prepared.canvas)
         clock.lap("draw")
         return Outcome(results, clock.stages(prepared.decode_ms), drawn)

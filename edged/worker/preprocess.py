@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -47,26 +47,31 @@ class Preprocess:
         self._normalize = normalize[0] if normalize else Normalize()
         self._blob = _blob_params(self._normalize)
 
-    def __call__(self, picture: Picture) -> Dict[str, Array]:
+    def __call__(
+        self, picture: Picture, size: Optional[Tuple[int, int]] = None
+    ) -> Dict[str, Array]:
         """`picture` is BGR (H, W, 3); the picture input comes out float32 NCHW.
+
+        `size` is the (width, height) of the whole picture where this is a reduction of it.
 
         `scale_factor` [[y, x]] and `im_shape` [[h, w]] tell of the resized picture,
         without what a pad adds to it; `im_size` [[h, w]] of the picture as it came.
         """
-        height, width = picture.shape[:2]
+        width, height = size or (picture.shape[1], picture.shape[0])
         placement = place(self._geometry, width, height)
         told = {
             "scale_factor": (placement.scale_y, placement.scale_x),
             "im_shape": (placement.resized[1], placement.resized[0]),
             "im_size": (height, width),
         }
-        feeds: Dict[str, Array] = {self._image: self._picture_input(picture)}
+        feeds: Dict[str, Array] = {self._image: self._picture_input(picture, (width, height))}
         for name, dtype in self._dtypes.items():
             if name != self._image:
                 feeds[name] = np.array([told[name]], dtype)
         return feeds
 
-    def _picture_input(self, picture: Picture) -> Array:
+    def _picture_input(self, picture: Picture, size: Tuple[int, int]) -> Array:
+        """`size` is the whole picture's, that the first resizing goes by."""
         pixels: _Pixels = picture
         exact = False
         for step in self._geometry:
@@ -77,7 +82,8 @@ class Preprocess:
             elif isinstance(step, CenterCrop):
                 pixels = _crop(pixels, step)
             else:
-                pixels = _resize(pixels, step, exact)
+                pixels = _resize(pixels, step, size, exact)
+            size = pixels.shape[1], pixels.shape[0]
         blob: Array = cv2.dnn.blobFromImageWithParams(pixels, self._blob)
         return blob
 
@@ -113,18 +119,21 @@ def _crop(pixels: _Pixels, step: CenterCrop) -> _Pixels:
     return pixels[-top : step.height - top, -left : step.width - left]
 
 
-def _resize(pixels: _Pixels, step: Resizing, exact: bool) -> _Pixels:
-    """`exact`: the outcome is float32, whatever came in."""
+def _resize(pixels: _Pixels, step: Resizing, whole: Tuple[int, int], exact: bool) -> _Pixels:
+    """`pixels` are those of a picture of the size `whole` (width, height), or of a reduction of
+    it. `exact`: the outcome is float32, whatever came in.
+    """
     if exact and pixels.dtype == np.uint8:
         # One channel at a time: a photo of 48 megapixels as floats would take 576 MB.
         channels = (cv2.extractChannel(pixels, index) for index in range(3))
-        return cv2.merge([_resampled(one.astype(np.float32), step) for one in channels])
-    return _resampled(pixels, step)
+        return cv2.merge([_resampled(one.astype(np.float32), step, whole) for one in channels])
+    return _resampled(pixels, step, whole)
 
 
-def _resampled(pixels: _Pixels, step: Resizing) -> _Pixels:
+def _resampled(pixels: _Pixels, step: Resizing, whole: Tuple[int, int]) -> _Pixels:
     height, width = pixels.shape[:2]
-    size, (x, y) = resized(step, (width, height))
+    size, (x, y) = resized(step, whole)
+    x, y = x * whole[0] / width, y * whole[1] / height
     if size == (width, height) and (x, y) == (1.0, 1.0):
         return pixels
     if step.interp.startswith(_PILLOW):

@@ -69,6 +69,7 @@ preprocess:
 threshold: 0.5
 instances: 2
 threads: 1
+decode: scaled
 """)
     assert look(folder).spec == ModelSpec(
         mid=1,
@@ -93,6 +94,7 @@ threads: 1
         threshold=0.5,
         instances=2,
         threads=1,
+        decode="scaled",
     )
 
 
@@ -101,6 +103,7 @@ def test_what_is_left_out(folder: Path) -> None:
     assert spec.files == ModelFiles("nb", str(folder / "x.nb"))
     assert spec.preprocess == (Resize(width=320, height=240, interp="linear"),)
     assert (spec.labels, spec.threshold, spec.instances, spec.threads) == ((), 0.5, None, None)
+    assert spec.decode == "exact"
 
 
 def test_steps_fix_the_size_by_their_last_geometry(folder: Path) -> None:
@@ -185,6 +188,8 @@ def test_steps_that_are_refused(folder: Path, steps: Any, reason: str) -> None:
         ("threads", 0),
         ("threads", 65),
         ("thread", 1),
+        ("decode", "half"),
+        ("decode", True),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(folder: Path, key: str, value: Any) -> None:

@@ -280,6 +280,7 @@ def break_it(folder: Path, what: Dict[str, Any]) -> None:
         ({"model.yaml": {"task": "ocr", "dictionary": "/etc/passwd"}}, "leads out"),
         ({"model.yaml": {"task": "ocr", "line_height": 4096}}, "line_height"),
         ({"model.yaml": {"task": "ocr", "line_width": 0}}, "line_width"),
+        ({"model.yaml": {"task": "ocr", "decode": "scaled"}}, "decode cannot be scaled"),
         ({"model.yaml": {"task": "ocr", "page_size": [640]}}, "page_size"),
         ({"model.yaml": {"task": "ocr", "page_size": [640, 1 << 20]}}, "page_size[1]"),
         ({"model.yaml": {"task": "ocr", "model": "x.nb"}}, "`model`"),

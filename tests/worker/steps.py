@@ -27,7 +27,8 @@ def noise(width: int, height: int) -> Picture:
     return np.random.default_rng(width).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def run(steps: Sequence[AnyStep], picture: Picture, *extra: TensorInfo) -> Dict[str, Any]:
+def preprocess(steps: Sequence[AnyStep], *extra: TensorInfo) -> Preprocess:
+    """For a network that takes the picture as `image`, and the inputs `extra`."""
     size = input_size(steps)
     spec = ModelSpec(
         mid=1,
@@ -39,9 +40,13 @@ def run(steps: Sequence[AnyStep], picture: Picture, *extra: TensorInfo) -> Dict[
         preprocess=tuple(steps),
         input_size=size,
     )
-    image = TensorInfo("image", (1, 3, size[1], size[0]), "float32")
-    feeds = Preprocess(spec, [image, *extra])(picture)
-    assert feeds["image"].shape == image.shape
+    return Preprocess(spec, [TensorInfo("image", (1, 3, size[1], size[0]), "float32"), *extra])
+
+
+def run(steps: Sequence[AnyStep], picture: Picture, *extra: TensorInfo) -> Dict[str, Any]:
+    feeds = preprocess(steps, *extra)(picture)
+    width, height = input_size(steps)
+    assert feeds["image"].shape == (1, 3, height, width)
     assert feeds["image"].dtype == np.float32
     return feeds
 

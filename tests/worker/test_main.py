@@ -13,11 +13,12 @@ import pytest
 
 from edged import wire
 from edged.errors import DeadlinePassed
+from edged.image_header import Data
 from edged.registry.spec import ModelFiles
 from edged.results import Stages
 from edged.worker import main
 from edged.worker.clock import Clock
-from edged.worker.decode import decode as real_decode
+from edged.worker.decode import decode, whole
 from edged.worker.model import Outcome, Prepared
 from tests.worker.engines.conftest import options, spec_of
 
@@ -31,13 +32,6 @@ def second_decoded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     decoded: List[int] = []
     event = threading.Event()
 
-    def decode(payload: bytearray) -> object:
-        picture = real_decode(payload)
-        decoded.append(1)
-        if len(decoded) == 2:
-            event.set()
-        return picture
-
     class SlowModel:
         engine = "slow"
         inputs: Tuple[()] = ()
@@ -45,13 +39,19 @@ def second_decoded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         def __init__(self, load: wire.Load) -> None:
             pass
 
+        def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
+            prepared = Prepared(whole(decode(data)), None, 0.0)
+            decoded.append(1)
+            if len(decoded) == 2:
+                event.set()
+            return prepared
+
         def predict(
             self, prepared: Prepared, options: wire.PredictOptions, clock: Clock
         ) -> Outcome:
             assert event.wait(SECONDS)
             return Outcome([], Stages(0, 0, 0, 0, 0), b"")
 
-    monkeypatch.setattr(main, "decode", decode)
     monkeypatch.setattr(main, "Model", SlowModel)
     monkeypatch.setattr(main, "limit_memory", lambda limit: None)
     return event
@@ -90,6 +90,9 @@ class LongModel:
 
     def __init__(self, load: wire.Load) -> None:
         pass
+
+    def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
+        return Prepared(whole(decode(data)), None, 0.0)
 
     def predict(self, prepared: Prepared, options: wire.PredictOptions, clock: Clock) -> Outcome:
         while True:

@@ -16,7 +16,15 @@ from edged.errors import ModelFolderError
 from edged.registry.document import Document, Share, convert
 from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
-from edged.registry.spec import AnyStep, Boxes, Classes, Description, EngineChoice, ModelFiles
+from edged.registry.spec import (
+    AnyStep,
+    Boxes,
+    Classes,
+    Decoding,
+    Description,
+    EngineChoice,
+    ModelFiles,
+)
 
 EXPORTER = "native"
 
@@ -41,6 +49,7 @@ class Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True)
     engine: Optional[EngineChoice] = None
     instances: Optional[_Count] = None
     threads: Optional[_Count] = None
+    decode: Decoding = "exact"
 
 
 class _Native(Overrides, frozen=True, kw_only=True):
@@ -103,6 +112,8 @@ def override(folder: Folder, description: Description) -> Description:
     changes: Overrides = convert(document, _schema(document), FILE)
     labels = description.labels if changes.labels is None else _labels(folder, changes.labels)
     threshold = description.threshold if changes.threshold is None else changes.threshold
+    if description.task == "ocr" and changes.decode == "scaled":
+        raise ModelFolderError(f"{FILE}: decode cannot be scaled, as text is read at its full size")
     return msgspec.structs.replace(
         description,
         labels=labels,
@@ -110,6 +121,7 @@ def override(folder: Folder, description: Description) -> Description:
         engine=changes.engine,
         instances=changes.instances,
         threads=changes.threads,
+        decode=changes.decode,
     )
 
 

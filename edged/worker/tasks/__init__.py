@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Protocol
+from typing import Callable, Dict, List, Protocol, Tuple
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result
 from edged.wire import PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.decode import Picture
+from edged.worker.decode import Decoded
 from edged.worker.engines import Load
 from edged.worker.tasks import classification, detection, ocr, segmentation
 from edged.worker.tasks.single import single
@@ -17,7 +17,13 @@ from edged.worker.tasks.single import single
 class Task(Protocol):
     """A loaded model. It is opened and asked on one thread."""
 
-    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
+    def reduction(self, size: Tuple[int, int]) -> int:
+        """At 1/n of its `size` (width, height) a picture is enough; 1 where nothing less is.
+
+        Raises BadImage or ImageTooLarge as `predict`. May be asked on any thread.
+        """
+
+    def predict(self, picture: Decoded, options: PredictOptions, clock: Clock) -> List[Result]:
         """`clock` gets a lap for each stage. A drawn picture is not a task's business.
 
         The picture is left as it is. Raises EngineError, BadOutput, DeadlinePassed,

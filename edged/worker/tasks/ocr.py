@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from edged.registry.spec import ModelSpec
 from edged.results import Result, clip_bbox
 from edged.wire import PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.decode import Picture
+from edged.worker.decode import Decoded, Picture
 from edged.worker.engines import Load
 from edged.worker.ocr.crop import cut_out, elongation
 from edged.worker.ocr.db import TextBox
@@ -43,19 +43,22 @@ class Ocr:
             self._angle = Angle(reading.angle, load)
         self._recognition = Recognition(reading, load)
 
-    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
+    def reduction(self, size: Tuple[int, int]) -> int:
+        """Lines are cut out of the whole picture."""
+        return 1
+
+    def predict(self, picture: Decoded, options: PredictOptions, clock: Clock) -> List[Result]:
         """Neither `top` nor `threshold` binds: every line that is read is an answer."""
-        height, width = picture.shape[:2]
-        boxes = self._detector.find(picture, clock)
+        boxes = self._detector.find(picture.pixels, clock)
         boxes.sort(key=lambda box: elongation(box.quad))  # lines of one width fill a batch
         lines: List[_Line] = []
         for start in range(0, len(boxes), _AT_ONCE):
             clock.begin_part()
-            lines += self._read(picture, boxes[start : start + _AT_ONCE], clock)
+            lines += self._read(picture.pixels, boxes[start : start + _AT_ONCE], clock)
         turned = [line.angle == 180 for line in lines]
         upside_down = 2 * sum(turned) > len(turned)
         order = reading_order([line.box.quad for line in lines], upside_down)
-        results = [_result(lines[index], width, height) for index in order]
+        results = [_result(lines[index], *picture.size) for index in order]
         clock.lap("postprocess")
         return results
 

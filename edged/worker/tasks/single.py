@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Sequence
+from typing import Callable, List, Sequence, Tuple
 
 import msgspec
 
@@ -11,9 +11,10 @@ from edged.registry.spec import ModelSpec
 from edged.results import Result
 from edged.wire import PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.decode import Picture
+from edged.worker.decode import Decoded
 from edged.worker.engines import Array, Engine, Load, Network
 from edged.worker.engines.inputs import try_out
+from edged.worker.geometry import reduction
 from edged.worker.preprocess import Preprocess
 
 Results = Callable[[Sequence[Array], ModelSpec, int, int, int], List[Result]]
@@ -49,9 +50,12 @@ class SingleNetwork:
         except BadOutput as error:
             raise EngineError(f"it cannot serve as {self._spec.task}: {error}") from error
 
-    def predict(self, picture: Picture, options: PredictOptions, clock: Clock) -> List[Result]:
-        height, width = picture.shape[:2]
-        feeds = self._preprocess(picture)
+    def reduction(self, size: Tuple[int, int]) -> int:
+        return reduction(self._spec.preprocess, size) if self._spec.decode == "scaled" else 1
+
+    def predict(self, picture: Decoded, options: PredictOptions, clock: Clock) -> List[Result]:
+        width, height = picture.size
+        feeds = self._preprocess(picture.pixels, picture.size)
         clock.lap("preprocess")
         outputs = self._engine.run(feeds)
         clock.lap("run")

@@ -11,15 +11,20 @@ import sys
 from typing import Any
 
 if "edged.worker.zygote" in sys.orig_argv:
-    from edged.worker import main
+    from edged.worker.model import Model
 
-    _prepare: Any = main._prepare
-    _answer: Any = main._Server._answer
+    _prepare, _predict = Model.prepare, Model.predict
 
-    def _answer_from_bytes(self: Any, *told: Any) -> None:
-        """Its last argument is what the reader made of the payload: here, nothing."""
-        *request, payload = told
-        _answer(self, *request, _prepare(payload))
+    class _Unprepared:
+        """A request whose picture is still in bytes."""
 
-    main._prepare = lambda payload: payload  # type: ignore[assignment, return-value]
-    main._Server._answer = _answer_from_bytes  # type: ignore[assignment, method-assign]
+        def __init__(self, *asked: Any) -> None:
+            self.asked = asked
+
+    def _predict_from_bytes(self: Model, unprepared: Any, *asked: Any) -> Any:
+        prepared = _prepare(self, *unprepared.asked)
+        unprepared.picture = prepared.picture
+        return _predict(self, prepared, *asked)
+
+    Model.prepare = lambda self, *asked: _Unprepared(*asked)  # type: ignore[assignment, method-assign]
+    Model.predict = _predict_from_bytes  # type: ignore[assignment, method-assign]

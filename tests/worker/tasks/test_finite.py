@@ -19,6 +19,7 @@ from edged.registry.spec import ModelSpec, Normalize, Task
 from edged.results import Result
 from edged.wire import PredictOptions
 from edged.worker.clock import Clock
+from edged.worker.decode import whole
 from edged.worker.engines import loader
 from edged.worker.tasks import TASKS
 from tests.worker.engines.conftest import Op, Tensor, combined, options, write_program
@@ -67,7 +68,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Ask:
             input_size=(6, 4),
         )
         task = TASKS[kind](spec, loader(options(tmp_path / "cache", engine=engine)))
-        return task.predict(picture(rows), PredictOptions(), Clock())
+        return task.predict(whole(picture(rows)), PredictOptions(), Clock())
 
     return ask
 

@@ -19,7 +19,7 @@ from edged.registry.spec import ModelSpec
 from edged.results import BBox, Result
 from edged.wire import EngineOptions, Load, PredictOptions
 from edged.worker.clock import Clock
-from edged.worker.decode import Picture
+from edged.worker.decode import Picture, whole
 from edged.worker.model import Model, Prepared
 from edged.worker.ocr.networks import fit
 from tests.pictures import decoded
@@ -67,7 +67,7 @@ def lite(text_folder: Path, tmp_path: Path) -> Callable[[ModelSpec], Model]:
 
 
 def read(model: Model, picture: Picture) -> List[Result]:
-    return model.predict(Prepared(picture, 0.0), PredictOptions(), Clock()).results
+    return model.predict(Prepared(whole(picture), None, 0.0), PredictOptions(), Clock()).results
 
 
 def photo(fixtures: Path, name: str) -> Picture:
@@ -168,9 +168,9 @@ def test_a_page_is_read_in_parts_and_given_up_between_them(model: Model) -> None
         place = (40, 50 + 45 * row)
         cv2.putText(page, "invoice", place, cv2.FONT_HERSHEY_SIMPLEX, 0.9, (20, 20, 20), 2)
     parts: List[int] = []
-    prepared = Prepared(page, 0.0)
-    whole = model.predict(prepared, PredictOptions(), Clock(lambda: parts.append(1)))
-    assert len(whole.results) == 30
+    prepared = Prepared(whole(page), None, 0.0)
+    read_whole = model.predict(prepared, PredictOptions(), Clock(lambda: parts.append(1)))
+    assert len(read_whole.results) == 30
     assert len(parts) == 3
 
     def too_late() -> None:
@@ -183,7 +183,7 @@ def test_a_page_is_read_in_parts_and_given_up_between_them(model: Model) -> None
 
 def test_stages_are_told_apart(model: Model, fixtures: Path) -> None:
     picture = photo(fixtures, "hello_rendered.png")
-    outcome = model.predict(Prepared(picture, 7.0), PredictOptions(show=True), Clock())
+    outcome = model.predict(Prepared(whole(picture), picture, 7.0), PredictOptions(), Clock())
     assert outcome.stages.decode == 7.0
     assert outcome.stages.run > outcome.stages.preprocess > 0
     assert outcome.stages.postprocess > 0

@@ -26,6 +26,7 @@ from edged.results import BBox, Result
 from edged.wire import EngineOptions, Load, PredictOptions
 from edged.worker.clock import Clock
 from edged.worker.decode import decode as decode_picture
+from edged.worker.decode import whole
 from edged.worker.model import Model, Prepared
 from edged.worker.rle import decode
 from edged.worker.tasks.segmentation import results
@@ -193,7 +194,7 @@ def test_a_real_network(fixtures: Path, tmp_path: Path, photo: str, engine: str)
     picture = decode_picture((fixtures / "photos" / photo).read_bytes())
     pixels = picture.shape[0] * picture.shape[1]
     before = picture.copy()
-    outcome = loaded.predict(Prepared(picture, 0.0), PredictOptions(show=True), Clock())
+    outcome = loaded.predict(Prepared(whole(picture), picture, 0.0), PredictOptions(), Clock())
     (person,) = outcome.results
     golden = json.loads((fixtures / "golden.json").read_text())[f"pphumanseg_lite_192/{photo}"]
     assert person.index == 1
