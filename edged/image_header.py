@@ -17,6 +17,7 @@ from edged.errors import BadImage
 
 # Start-of-frame markers; C4 (DHT), C8 (JPG) and CC (DAC) lie between them.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC3, 0xC9, 0xCB})
 # Markers that stand alone, without a length: TEM, RST0-7, SOI.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
@@ -31,12 +32,16 @@ Data = Union[bytes, bytearray]
 
 
 class ImageHeader(NamedTuple):
-    """`width` and `height` are in pixels as stored, before `orientation` (1-8) is applied."""
+    """`width` and `height` are in pixels as stored, before `orientation` (1-8) is applied.
+
+    `in_scans`: the pixels of a JPEG come piece by piece in several scans.
+    """
 
     format: str
     width: int
     height: int
     orientation: int
+    in_scans: bool = False
 
 
 def read_header(data: Data) -> ImageHeader:
@@ -94,13 +99,16 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
 
 
 def _jpeg(data: Data) -> ImageHeader:
-    orientation = 1
+    orientation, frame = 1, None
     for marker, start, end in jpeg_segments(data):
         if marker in _SOF:
-            height, width = struct.unpack_from(">HH", data, start + 5)
-            return ImageHeader("jpeg", width, height, orientation)
-        if marker == _APP1 and data[start + 4 : start + 10] == _EXIF:
+            frame = frame or (marker, *struct.unpack_from(">HHB", data, start + 5))
+        elif marker == _APP1 and data[start + 4 : start + 10] == _EXIF and frame is None:
             orientation = _exif_orientation(data[start + 10 : end])
+        elif marker == _SOS and frame is not None:
+            kind, height, width, components = frame
+            whole = kind in _SEQUENTIAL and data[start + 4] >= components
+            return ImageHeader("jpeg", width, height, orientation, in_scans=not whole)
     raise BadImage("the JPEG has no frame before its first scan")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from typing import List
+from typing import Any, List
 
 import pytest
 from hypothesis import given
@@ -214,3 +214,19 @@ def test_a_webp_is_not_searched_without_end() -> None:
     assert read_header(data).orientation == 6
     assert read_header(data[:at] + (b"XMP " + bytes(4)) * 100 + data[at:]).orientation == 6
     assert read_header(data[:at] + (b"XMP " + bytes(4)) * 5000 + data[at:]).orientation == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "in_scans"),
+    [({}, False), ({"progressive": True}, True), ({"restart_marker_rows": 1}, False)],
+)
+def test_whether_a_jpeg_comes_in_scans(options: Any, in_scans: bool) -> None:
+    assert read_header(encoded(PICTURE, **options)).in_scans is in_scans
+
+
+def test_a_colour_in_a_scan_of_its_own() -> None:
+    data = bytearray(encoded(PICTURE))
+    scan = data.index(b"\xff\xda")
+    assert data[scan + 4] == 3
+    data[scan + 4] = 1
+    assert read_header(data).in_scans

@@ -58,7 +58,7 @@ def decode(data: Data) -> Picture:
     """
     header = read_header(data)
     if header.format == "jpeg":
-        return _orient(_decode_jpeg(data), header.orientation)
+        return _orient(_decode_jpeg(data, header), header.orientation)
     return _decode_other(data, header)
 
 
@@ -73,16 +73,16 @@ def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
     part = reduction(size) if header.format == "jpeg" else 1
     if part == 1:
         return whole(decode(data))
-    pixels = _decode_jpeg(data, reduced(stored, part))
+    pixels = _decode_jpeg(data, header, reduced(stored, part))
     # What it is a part of is known from the header alone.
     if pixels.shape[1::-1] not in (reduced(stored, part), stored):
         raise BadImage("the image's size is not what its header says")
     return Decoded(_orient(pixels, header.orientation), size)
 
 
-def _decode_jpeg(data: Data, least: Tuple[int, int] = (0, 0)) -> Picture:
+def _decode_jpeg(data: Data, header: ImageHeader, least: Tuple[int, int] = (0, 0)) -> Picture:
     """At the smallest of libjpeg's sizes that is not under `least` (width, height); 0 is whole."""
-    if data.count(_SCAN) > _MOST_SCANS:
+    if header.in_scans and data.count(_SCAN) > _MOST_SCANS:
         raise BadImage(f"the JPEG has more than {_MOST_SCANS} scans")
     if data[-2:] != _END_OF_IMAGE:
         data = bytes(data) + _END_OF_IMAGE

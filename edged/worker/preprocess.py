@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edged.errors import EngineError
 from edged.registry.spec import (
     CenterCrop,
     ModelSpec,
@@ -32,27 +33,37 @@ _INTERP = {
 
 _PILLOW = "pillow_"
 
+Size = Tuple[int, int]
+"""(width, height) in pixels."""
+
 _Pixels = npt.NDArray[Any]
 """BGR, (H, W, 3), uint8, or float32 after ToFloat."""
 
 
 class Preprocess:
-    """Made once for a model; a call turns one picture into its named inputs."""
+    """Made once for a model (EngineError where its network takes no floats); a call turns one
+    picture into its named inputs.
+
+    `image` is the name of the one that gets the picture.
+    """
 
     def __init__(self, spec: ModelSpec, inputs: Sequence[TensorInfo]) -> None:
-        self._image = picture_input([tensor.name for tensor in inputs])
+        self.image = picture_input([tensor.name for tensor in inputs])
         self._dtypes = {tensor.name: tensor.dtype for tensor in inputs}
+        if self._dtypes[self.image] != "float32":
+            raise EngineError(f"input {self.image} takes {self._dtypes[self.image]}, not float32")
         normalize = [step for step in spec.preprocess if isinstance(step, Normalize)]
         self._geometry = [step for step in spec.preprocess if not isinstance(step, Normalize)]
         self._normalize = normalize[0] if normalize else Normalize()
         self._blob = _blob_params(self._normalize)
 
     def __call__(
-        self, picture: Picture, size: Optional[Tuple[int, int]] = None
+        self, picture: Picture, size: Optional[Size] = None, into: Optional[npt.NDArray[Any]] = None
     ) -> Dict[str, Array]:
         """`picture` is BGR (H, W, 3); the picture input comes out float32 NCHW.
 
         `size` is the (width, height) of the whole picture where this is a reduction of it.
+        The picture input is written `into` an array of its shape, if there is one.
 
         `scale_factor` [[y, x]] and `im_shape` [[h, w]] tell of the resized picture,
         without what a pad adds to it; `im_size` [[h, w]] of the picture as it came.
@@ -64,13 +75,15 @@ class Preprocess:
             "im_shape": (placement.resized[1], placement.resized[0]),
             "im_size": (height, width),
         }
-        feeds: Dict[str, Array] = {self._image: self._picture_input(picture, (width, height))}
+        feeds: Dict[str, Array] = {self.image: self._picture_input(picture, (width, height), into)}
         for name, dtype in self._dtypes.items():
-            if name != self._image:
+            if name != self.image:
                 feeds[name] = np.array([told[name]], dtype)
         return feeds
 
-    def _picture_input(self, picture: Picture, size: Tuple[int, int]) -> Array:
+    def _picture_input(
+        self, picture: Picture, size: Size, into: Optional[npt.NDArray[Any]]
+    ) -> Array:
         """`size` is the whole picture's, that the first resizing goes by."""
         pixels: _Pixels = picture
         exact = False
@@ -78,21 +91,22 @@ class Preprocess:
             if isinstance(step, ToFloat):
                 exact = True
             elif isinstance(step, Pad):  # the last of them
-                return self._padded(pixels, step)
+                return self._padded(pixels, step, into)
             elif isinstance(step, CenterCrop):
                 pixels = _crop(pixels, step)
             else:
                 pixels = _resize(pixels, step, size, exact)
             size = pixels.shape[1], pixels.shape[0]
-        blob: Array = cv2.dnn.blobFromImageWithParams(pixels, self._blob)
+        blob: Array = cv2.dnn.blobFromImageWithParams(pixels, into, self._blob)
         return blob
 
-    def _padded(self, pixels: _Pixels, step: Pad) -> Array:
+    def _padded(self, pixels: _Pixels, step: Pad, into: Optional[npt.NDArray[Any]]) -> Array:
         """Pads after normalising: a value that 8 bits cannot hold stays exact."""
         height, width = pixels.shape[:2]
         left, top = offset(step, (width, height))
         norm = self._normalize
-        blob = np.empty((1, 3, step.height, step.width), np.float32)
+        shape = (1, 3, step.height, step.width)
+        blob = np.empty(shape, np.float32) if into is None else into
         for channel, (value, mean, std) in enumerate(zip(step.value, norm.mean, norm.std)):
             blob[0, channel] = (value * norm.scale - mean) / std
         blob[:, :, top : top + height, left : left + width] = cv2.dnn.blobFromImageWithParams(
@@ -119,7 +133,7 @@ def _crop(pixels: _Pixels, step: CenterCrop) -> _Pixels:
     return pixels[-top : step.height - top, -left : step.width - left]
 
 
-def _resize(pixels: _Pixels, step: Resizing, whole: Tuple[int, int], exact: bool) -> _Pixels:
+def _resize(pixels: _Pixels, step: Resizing, whole: Size, exact: bool) -> _Pixels:
     """`pixels` are those of a picture of the size `whole` (width, height), or of a reduction of
     it. `exact`: the outcome is float32, whatever came in.
     """
@@ -130,7 +144,7 @@ def _resize(pixels: _Pixels, step: Resizing, whole: Tuple[int, int], exact: bool
     return _resampled(pixels, step, whole)
 
 
-def _resampled(pixels: _Pixels, step: Resizing, whole: Tuple[int, int]) -> _Pixels:
+def _resampled(pixels: _Pixels, step: Resizing, whole: Size) -> _Pixels:
     height, width = pixels.shape[:2]
     size, (x, y) = resized(step, whole)
     x, y = x * whole[0] / width, y * whole[1] / height

@@ -17,7 +17,7 @@ from scripts.bench_parts.names import LOOPS, PICODET
 from scripts.bench_parts.servers import PEERS, Server, start_edged
 
 # Room in edged's queue for each client that the grid has: none is refused there.
-_QUEUE = 64
+_QUEUE = 128
 
 
 class Contender(Protocol):

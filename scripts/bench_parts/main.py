@@ -45,7 +45,7 @@ def _lab(options: argparse.Namespace) -> Lab:
     if options.grid:
         rounds = _GRID_ROUNDS
     return Lab(
-        Path(os.environ["EDGED_BENCH_DIR"]),
+        Path(os.environ["BENCH_DIR"]),
         rounds if options.rounds is None else options.rounds,
         seconds if options.seconds is None else options.seconds,
     )

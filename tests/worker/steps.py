@@ -27,7 +27,7 @@ def noise(width: int, height: int) -> Picture:
     return np.random.default_rng(width).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def preprocess(steps: Sequence[AnyStep], *extra: TensorInfo) -> Preprocess:
+def preprocess(steps: Sequence[AnyStep], *extra: TensorInfo, dtype: str = "float32") -> Preprocess:
     """For a network that takes the picture as `image`, and the inputs `extra`."""
     size = input_size(steps)
     spec = ModelSpec(
@@ -40,7 +40,7 @@ def preprocess(steps: Sequence[AnyStep], *extra: TensorInfo) -> Preprocess:
         preprocess=tuple(steps),
         input_size=size,
     )
-    return Preprocess(spec, [TensorInfo("image", (1, 3, size[1], size[0]), "float32"), *extra])
+    return Preprocess(spec, [TensorInfo("image", (1, 3, size[1], size[0]), dtype), *extra])
 
 
 def run(steps: Sequence[AnyStep], picture: Picture, *extra: TensorInfo) -> Dict[str, Any]:

@@ -102,6 +102,12 @@ def test_a_jpeg_of_very_many_scans() -> None:
         decode(PROGRESSIVE[:-2] + scan * 200 + PROGRESSIVE[-2:])
 
 
+def test_a_scan_behind_the_only_one() -> None:
+    """libjpeg refuses it at once, so that these need not be counted."""
+    assert not read_header(JPEG).in_scans
+    assert_bad(JPEG[:-2] + JPEG[JPEG.rindex(b"\xff\xda") : -2] + JPEG[-2:])
+
+
 def assert_bad(data: bytes) -> None:
     with pytest.raises(BadImage):
         decode(data)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import cv2
 import numpy as np
 import pytest
 
-from edged.errors import BadImage, ImageTooLarge
+from edged.errors import BadImage, EngineError, ImageTooLarge
 from edged.registry.spec import (
     AnyStep,
     CenterCrop,
@@ -23,7 +23,7 @@ from edged.registry.spec import (
 from edged.worker.decode import decode
 from edged.worker.engines import TensorInfo
 from edged.worker.geometry import place
-from tests.worker.steps import MEAN, NORM, STD, blob, noise, normalized, rgb, run, same
+from tests.worker.steps import MEAN, NORM, STD, blob, noise, normalized, preprocess, rgb, run, same
 
 
 @pytest.mark.parametrize("side", [20, 21])
@@ -140,3 +140,15 @@ def test_the_picture_itself_is_left_alone(fixtures: Path) -> None:
     for steps in STEPS.values():
         blob(steps, picture)
     assert np.array_equal(picture, before)
+
+
+@pytest.mark.parametrize("steps", [[Resize(8, 6), NORM], [Resize(4, 6), Pad(8, 6, MEAN), NORM]])
+def test_it_writes_where_it_is_told(steps: List[AnyStep]) -> None:
+    call, into = preprocess(steps), np.full((1, 3, 6, 8), 77, np.float32)
+    assert call(noise(50, 40), None, into)["image"] is into
+    assert np.array_equal(into, call(noise(50, 40))["image"])
+
+
+def test_a_network_without_floats_is_refused() -> None:
+    with pytest.raises(EngineError, match="input image takes int64, not float32"):
+        preprocess([Resize(8, 6)], dtype="int64")

@@ -50,6 +50,9 @@ class Engine(Protocol):
     def batch(self) -> int:
         """Pictures that a run takes at most: 1 where more of them gain nothing."""
 
+    def memory(self, name: str) -> Array:
+        """Of one input: what is written there, and handed to the next `run`, is not copied."""
+
     def run(self, feeds: Dict[str, Array]) -> List[Array]:
         """Named inputs to outputs in the network's order; the arrays are the caller's own.
 

@@ -11,8 +11,10 @@ import platform
 import re
 import warnings
 from types import ModuleType
-from typing import Any, Callable, List, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from edged.errors import EngineError
 from edged.registry import program
@@ -74,6 +76,7 @@ class Paddle:
         self._weights = weights
         self._network = network
         self._check_thread = OwnThread()
+        self._memory: Dict[str, Array] = {}
         names: List[str] = predictor.get_input_names()
         shapes = input_shapes(names, network)
         self._handles = {name: predictor.get_input_handle(name) for name in names}
@@ -89,6 +92,12 @@ class Paddle:
     @property
     def batch(self) -> int:
         return self._network.batch
+
+    def memory(self, name: str) -> Array:
+        if name not in self._memory:
+            (info,) = (info for info in self._inputs if info.name == name)
+            self._memory[name] = np.empty(info.shape, info.dtype)
+        return self._memory[name]
 
     def at_size(self, network: Network) -> Paddle:
         """The same files once more. PP-OCR's recognition is there in 3 ms, not in 200, and

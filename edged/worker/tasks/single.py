@@ -55,7 +55,8 @@ class SingleNetwork:
 
     def predict(self, picture: Decoded, options: PredictOptions, clock: Clock) -> List[Result]:
         width, height = picture.size
-        feeds = self._preprocess(picture.pixels, picture.size)
+        memory = self._engine.memory(self._preprocess.image)
+        feeds = self._preprocess(picture.pixels, picture.size, memory)
         clock.lap("preprocess")
         outputs = self._engine.run(feeds)
         clock.lap("run")

@@ -52,6 +52,17 @@ def test_outputs_are_the_callers_own(engine: paddle.Paddle) -> None:
     np.testing.assert_array_equal(first, picture(3.0))
 
 
+def test_what_is_written_into_its_memory_counts_once(engine: paddle.Paddle) -> None:
+    memory = engine.memory("image")
+    memory[...] = 3
+    assert set(engine.run({"image": memory})[0].flat) == {7.0}
+    assert set(engine.run({"image": picture(1)})[0].flat) == {3.0}
+    memory[...] = 5  # lent before the run that was: now an array as any other
+    assert set(engine.run({"image": memory})[0].flat) == {11.0}
+    engine.memory("image")[...] = 9
+    assert set(engine.run({"image": picture(2)})[0].flat) == {5.0}
+
+
 @pytest.mark.parametrize(
     ("feeds", "said"),
     [

@@ -96,6 +96,17 @@ def test_inputs_are_left_as_they_were(engine: paddlelite.PaddleLite) -> None:
 # -- inputs: one shape, one type, all of them ------------------------------------------------
 
 
+def test_what_is_written_into_its_memory_counts_once(engine: paddlelite.PaddleLite) -> None:
+    memory = engine.memory("image")
+    memory[...] = 3
+    assert set(engine.run({"image": memory})[0].flat) == {7.0}
+    assert set(engine.run({"image": picture(1)})[0].flat) == {3.0}
+    memory[...] = 5  # lent before the run that was: now an array as any other
+    assert set(engine.run({"image": memory})[0].flat) == {11.0}
+    engine.memory("image")[...] = 9
+    assert set(engine.run({"image": picture(2)})[0].flat) == {5.0}
+
+
 def other_order(array: Array) -> Array:
     """The same values, laid out the other way round."""
     return np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
