@@ -74,7 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=3600,
-            description="Seconds one run of a model may take; then its process is killed.",
+            description="Seconds one run of a model may take, its picture decoded; then its "
+            "process is killed.",
         ),
     ] = 10.0
     queue: Annotated[

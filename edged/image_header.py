@@ -99,17 +99,24 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
 
 
 def _jpeg(data: Data) -> ImageHeader:
-    orientation, frame = 1, None
-    for marker, start, end in jpeg_segments(data):
+    orientation = 1
+    segments = jpeg_segments(data)
+    for marker, start, end in segments:
         if marker in _SOF:
-            frame = frame or (marker, *struct.unpack_from(">HHB", data, start + 5))
-        elif marker == _APP1 and data[start + 4 : start + 10] == _EXIF and frame is None:
+            height, width, components = struct.unpack_from(">HHB", data, start + 5)
+            in_scans = marker not in _SEQUENTIAL or _first_scan(data, segments) < components
+            return ImageHeader("jpeg", width, height, orientation, in_scans)
+        if marker == _APP1 and data[start + 4 : start + 10] == _EXIF:
             orientation = _exif_orientation(data[start + 10 : end])
-        elif marker == _SOS and frame is not None:
-            kind, height, width, components = frame
-            whole = kind in _SEQUENTIAL and data[start + 4] >= components
-            return ImageHeader("jpeg", width, height, orientation, in_scans=not whole)
     raise BadImage("the JPEG has no frame before its first scan")
+
+
+def _first_scan(data: Data, segments: Iterator[Segment]) -> int:
+    """How many components it has, 0 where no whole one follows: a decoder will say so."""
+    try:
+        return next(data[start + 4] for marker, start, _ in segments if marker == _SOS)
+    except (BadImage, StopIteration, struct.error, IndexError):
+        return 0
 
 
 def _exif_orientation(tiff: Data) -> int:

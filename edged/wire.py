@@ -69,8 +69,8 @@ class Loaded(msgspec.Struct, tag=True, frozen=True):
 
 
 class Running(msgspec.Struct, tag=True, frozen=True):
-    """The engine begins with request `id`, or with a part of it: the clock of `run_timeout`
-    starts.
+    """The engine begins with a further part of request `id`: the clock of `run_timeout` starts
+    anew. That it begins with a request at all goes without saying.
     """
 
     id: int

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager
-from typing import Coroutine, Iterator, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
+from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
 
 import msgspec
 
@@ -145,10 +144,13 @@ class Pool:
 
         `deadline` is in the loop's time. Cancelled, it drops the job while that is queued.
         """
-        with self._refusals():
+        try:
             self._admit(deadline)
             if image in self._poison:
                 raise PoisonImage()
+        except EdgedError:
+            self._counters.refused += 1
+            raise
         job = Job(image, options, deadline, self._loop.create_future())
         timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
         self._queue.append(job)
@@ -167,13 +169,8 @@ class Pool:
         """Raises, before a picture is received, what `predict` would raise whatever it shows:
         ModelUnavailable or QueueFull.
         """
-        with self._refusals():
-            self._admit(deadline, to_come=True)
-
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
         try:
-            yield
+            self._admit(deadline, to_come=True)
         except EdgedError:
             self._counters.refused += 1
             raise

@@ -38,8 +38,10 @@ class JobQueue:
         left to those who have sent theirs, so that hardly any picture comes in vain.
         """
         limit = self._limit - self._limit // 4 if to_come else self._limit
-        ahead = len(self._jobs) + sum(len(worker.jobs) for worker in self._workers)
-        ready = sum(worker.ready for worker in self._workers)
+        ahead, ready = len(self._jobs), 0
+        for worker in self._workers:
+            ahead += len(worker.jobs)
+            ready += worker.ready
         wait = self._seconds_per_job * ahead / max(ready, 1)
         if len(self._jobs) >= limit:
             raise QueueFull(f"the queue of model {self._name} is full", retry_after=wait)

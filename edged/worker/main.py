@@ -103,13 +103,16 @@ class _Server:
             wire.send(self._channel, _failure(request.id, prepared))
             return
 
-        def begin_part() -> None:
+        def check_deadline() -> None:
             if time.monotonic() > deadline:
                 raise DeadlinePassed()
+
+        def begin_part() -> None:
+            check_deadline()
             wire.send(self._channel, wire.Running(request.id))
 
         try:
-            begin_part()
+            check_deadline()
             outcome = self._model.predict(prepared, request.options, Clock(begin_part))
         except EdgedError as error:
             wire.send(self._channel, _failure(request.id, error))

@@ -44,7 +44,7 @@ def _capacity(cell: Cell) -> Dict[str, Any]:
 
 
 def _made(lab: Lab, venv: str) -> bool:
-    return Path(lab.python(venv)).exists()
+    return lab.path("venvs", venv, "bench.stamp").exists()  # which scripts/bench writes last
 
 
 def _version(lab: Lab, name: str) -> str:

@@ -69,15 +69,13 @@ def test_one_is_decoded_while_another_runs(second_decoded: threading.Event) -> N
             ours.sendall(
                 wire.encode(wire.Infer(number, wire.PredictOptions(), 60), len(picture)) + picture
             )
-        messages = [receive(ours) for _ in range(5)]
+        messages = [receive(ours) for _ in range(3)]
         ours.shutdown(socket.SHUT_WR)
         server.join(SECONDS)
     assert second_decoded.is_set()
     assert [type(message).__name__ for message in messages] == [
         "Loaded",
-        "Running",
         "Answer",
-        "Running",
         "Answer",
     ]
 

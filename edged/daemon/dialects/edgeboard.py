@@ -7,8 +7,8 @@ older "HTTP服务功能" page. Both mean the same; V1 has other routes and field
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import Dict, List, NamedTuple, Optional, Sequence, Type, Union
+from functools import lru_cache, partial
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Type, Union
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -188,17 +188,19 @@ def _entry(request: web.Request, mid: int, outcome: Union[Prediction, EdgedError
     return Entry(mid, outcome.results, picture(request, outcome.picture))
 
 
-def _query(request: web.Request) -> Dict[str, str]:
-    """The query's values; of a repeated name the last.
+def _query(request: web.Request) -> Mapping[str, str]:
+    """The query's values; of a repeated name the last."""
+    return _parse_query(request.match_info.get("tail", ""), request.rel_url.raw_query_string)
 
-    Clients write a second `?` where `&` belongs, and `/mid=N` behind the path.
-    """
-    tail = request.match_info.get("tail", "")
-    text = re.sub("[?]|%3[Ff]", "&", f"{tail}&{request.rel_url.raw_query_string}")
+
+@lru_cache(maxsize=256)  # a camera asks the same for ever
+def _parse_query(tail: str, query: str) -> Mapping[str, str]:
+    """Clients write a second `?` where `&` belongs, and `/mid=N` behind the path."""
+    text = re.sub("[?]|%3[Ff]", "&", f"{tail}&{query}")
     return dict(parse_qsl(text, keep_blank_values=True))
 
 
-def _mid(query: Dict[str, str]) -> int:
+def _mid(query: Mapping[str, str]) -> int:
     text = query.get("mid", "").strip()
     if not text:
         raise BadMid("the query lacks mid")
@@ -209,7 +211,7 @@ def _mid(query: Dict[str, str]) -> int:
     return int(text)
 
 
-def _show(query: Dict[str, str], version: _Version) -> bool:
+def _show(query: Mapping[str, str], version: _Version) -> bool:
     text = query.get(version.show_query, "")
     if text not in ("", "0", "1"):
         raise InvalidArgument(f"{version.show_query} must be 0 or 1, not {text[:32]!r}")
