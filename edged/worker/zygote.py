@@ -24,6 +24,9 @@ from edged.errors import EngineError
 from edged.worker.process import die_with_parent, ignore_stop_signals, keep_freed_memory
 
 _PACKET = 4096
+# Bytes that a channel takes without its reader: most pictures. The usual 208 KiB would wake
+# the daemon once more for the rest of them. The kernel gives less where it allows less.
+_IN_ONE_GO = 2 << 20
 
 
 class Zygote:
@@ -79,6 +82,8 @@ class Zygote:
 
     def _spawn(self, request: int) -> None:
         daemon_end, worker_end = socket.socketpair()
+        for end in (daemon_end, worker_end):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IN_ONE_GO)
         words, stderr = os.pipe()
         zygote = os.getpid()
         try:
