@@ -25,7 +25,7 @@ import click
 import edged
 from edged import client, config, model_check, model_convert
 from edged.config import Settings
-from edged.daemon import app, single
+from edged.daemon import app, logs, single
 from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
@@ -86,14 +86,10 @@ def serve(file: Optional[str], **flags: Any) -> None:
     """Serve the models of a folder until SIGTERM or Ctrl-C."""
     settings = settings_of(file, flags)
     logging.getLogger("edged").setLevel(logging.NOTSET)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
     # It logs a traceback for every malformed request; what fails in edged, edged logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    _run(app.run(settings, _announce))
+    with logs.written(settings.log_level, settings.log_format):
+        _run(app.run(settings, _announce))
 
 
 def _announce(daemon: app.Daemon) -> None:

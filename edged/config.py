@@ -129,6 +129,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")
     ] = "info"
+    log_format: Annotated[Literal["text", "json"], Meta(description="Form of the log's lines.")] = (
+        "text"
+    )
+    log_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100000,
+            description="Requests of a second that have a line in the log, of the answered and "
+            "of the failed; one more line counts the rest.",
+        ),
+    ] = 50
 
     @property
     def max_body(self) -> int:

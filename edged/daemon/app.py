@@ -6,23 +6,27 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Callable, List, Optional, Protocol, Tuple, Union
+from typing import Callable, Dict, Iterable, List, Optional, Protocol, Tuple, Union
 
 import aiohttp_cors
 import msgspec
 from aiohttp import web
 
 from edged.config import Settings
+from edged.daemon import record
 from edged.daemon.answers import retry_after
-from edged.daemon.auth import Gate
+from edged.daemon.auth import Access, Gate
 from edged.daemon.capacity import this_machine
-from edged.daemon.dialects import easydl, edgeboard, ocr, token
+from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
+from edged.daemon.metrics import Metrics, Scrape
 from edged.daemon.ops import Health, ModelList
 from edged.daemon.plan import Plan, make_plans, open_pool
+from edged.daemon.routes import Route
 from edged.daemon.service import Served, Service
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
+from edged.daemon.watch import CodeOf, Watch
 from edged.daemon.zygote import Zygote
-from edged.errors import ConfigError, EdgedError, NoRoute, WrongMethod
+from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
 from edged.registry.registry import Entry, scan
 
 _log = logging.getLogger(__name__)
@@ -49,6 +53,13 @@ def _planned(entry: Entry, plan: Union[Plan, str, None]) -> Tuple[Entry, Optiona
 
 
 def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate) -> web.Application:
+    metrics = Metrics()
+    watch = Watch(metrics, _CODES, _dialect_of, settings.log_rate)
+
+    @web.middleware
+    async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await watch.handle(request, handler)
+
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await traffic.handle(request, handler)
@@ -60,19 +71,31 @@ def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate)
             response.force_close()
         return response
 
-    app = web.Application(middlewares=[close_when_stopping, _errors, count])
+    app = web.Application(middlewares=[watched, close_when_stopping, _errors, count])
+
+    async def close_watch(_: web.Application) -> None:
+        watch.close()
+
+    app.on_cleanup.append(close_watch)
+
+    def add(dialect: str, routes: Iterable[Route], access: Access) -> None:
+        for route in app.add_routes(gate.guard(routes, access)):
+            if route.resource is not None:
+                watch.dialects[route.resource.canonical] = dialect
+
     cameras = edgeboard.EdgeBoard(service, settings, traffic.hold)
     models = easydl.EasyDL(service, settings, traffic.hold)
     text = ocr.Ocr(service, settings, traffic.hold)
     tokens = token.TokenService(gate, settings, traffic.hold)
-    app.add_routes(gate.guard(Health(service).routes(), "open"))
-    app.add_routes(gate.guard(ModelList(service).routes(), "setting"))
-    app.add_routes(gate.guard(cameras.routes(), "setting"))
-    app.add_routes(gate.guard(models.cloud_routes(), "token"))
-    app.add_routes(gate.guard(text.routes(), "token"))
-    app.add_routes(gate.guard(tokens.routes(), "open"))
+    add("ops", Health(service).routes(), "open")
+    add("ops", ModelList(service).routes(), "setting")
+    add("ops", Scrape(metrics, service).routes(), "setting")
+    add("edgeboard", cameras.routes(), "setting")
+    add("easydl", models.cloud_routes(), "token")
+    add("ocr", text.routes(), "token")
+    add("token", tokens.routes(), "open")
     # Last, since it takes every path of two parts that ends as one of its own.
-    app.add_routes(gate.guard(models.local_routes(), "setting"))
+    add("easydl", models.local_routes(), "setting")
     _allow_origins(app, settings.cors_origins.split())
     return app
 
@@ -96,8 +119,30 @@ class _Dialect(Protocol):
     def error_response(self, request: web.Request, error: EdgedError) -> web.Response: ...
 
 
-# Every other path is EdgeBoard's.
-_DIALECTS: Tuple[_Dialect, ...] = (token, easydl, ocr)
+_DIALECTS: Dict[str, _Dialect] = {
+    "token": token,
+    "easydl": easydl,
+    "ocr": ocr,
+    "edgeboard": edgeboard,
+}
+
+
+def _own_code(error: EdgedError) -> int:
+    return error.code
+
+
+_CODES: Dict[str, CodeOf] = {
+    "ops": _own_code,
+    "edgeboard": _own_code,
+    "token": _own_code,
+    "easydl": baidu.code_of,
+    "ocr": baidu.code_of,
+}
+
+
+def _dialect_of(path: str) -> str:
+    """Of a path, as it was sent, that need not be a route's."""
+    return next(name for name, dialect in _DIALECTS.items() if dialect.speaks(path))
 
 
 @web.middleware
@@ -115,6 +160,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPNotFound:
         return _error_response(request, NoRoute(f"there is no route {request.path}"))
     except web.HTTPForbidden:  # a page of another origin asks what it may
+        record.current().error = NotPermitted("pages of this origin may not")
         raise
     except Exception:
         route = request.match_info.route.resource  # the path itself is the client's, and may lie
@@ -124,10 +170,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _error_response(request: web.Request, error: EdgedError) -> web.Response:
     """In the form of the dialect whose path it is, whether there is such a route or not."""
-    path = request.rel_url.raw_path  # a name in it may have any sign, escaped
-    dialect = next((dialect for dialect in _DIALECTS if dialect.speaks(path)), None)
-    error_response = dialect.error_response if dialect else edgeboard.error_response
-    response = error_response(request, error)
+    record.current().error = error
+    # A name in the raw path may have any sign, escaped.
+    dialect = _DIALECTS[_dialect_of(request.rel_url.raw_path)]
+    response = dialect.error_response(request, error)
     response.headers.update(retry_after(error))
     if response.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import jwt
 from aiohttp import web
 
+from edged.daemon import record
 from edged.daemon.quota import Quota
 from edged.daemon.routes import Caller, Handler, Route
 from edged.daemon.uploads import expect_handler
@@ -96,6 +97,7 @@ class Gate:
     def _asking(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def admitted(request: web.Request) -> web.StreamResponse:
             key = self._key(_token(request))
+            record.current().key = key.name
             self._quota.admit(key)
             return await handler(request, Caller(key.name, key.rules.models))
 

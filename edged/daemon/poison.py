@@ -36,6 +36,9 @@ class Poison:
     def __contains__(self, image: bytes) -> bool:
         return bool(self._digests) and hashlib.sha256(image).hexdigest() in self._digests
 
+    def __len__(self) -> int:
+        return len(self._digests)
+
     async def add(self, image: bytes) -> None:
         digest = hashlib.sha256(image).hexdigest()
         self._digests[digest] = None

@@ -60,13 +60,17 @@ class Limits(NamedTuple):
 
 
 class Counters(msgspec.Struct):
-    """Requests since the daemon started, by what became of them, and workers restarted."""
+    """Requests since the daemon started, by what became of them, and workers restarted.
+
+    `queued` wait now; of `poison` pictures those of earlier runs are known too.
+    """
 
     answered: int = 0
     failed: int = 0
     refused: int = 0
     restarts: int = 0
     queued: int = 0
+    poison: int = 0
 
 
 class Pool:
@@ -105,7 +109,9 @@ class Pool:
 
     @property
     def counters(self) -> Counters:
-        return msgspec.structs.replace(self._counters, queued=len(self._queue))
+        return msgspec.structs.replace(
+            self._counters, queued=len(self._queue), poison=len(self._poison)
+        )
 
     @property
     def engine(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edged import wire
 from edged.config import Settings
+from edged.daemon import record
 from edged.daemon.pool import Pool
 from edged.errors import (
     DeadlinePassed,
@@ -93,6 +95,7 @@ class Service:
 
     def admit(self, served: Served, allowed: Optional[Tuple[str, ...]], deadline: float) -> None:
         """Raises what speaks against a request before its picture is received."""
+        record.current().visit(served.entry.mid)
         _pool(served, allowed).admit(deadline)
 
     async def predict(self, served: Served, request: Request) -> Prediction:
@@ -115,11 +118,15 @@ class Service:
         try:
             return await self._answer(self.by_mid(mid), request)
         except EdgedError as error:
+            record.current().failed(mid, error)
             return error
 
     async def _answer(self, served: Served, request: Request) -> Prediction:
+        visit, began = record.current().visit(served.entry.mid), time.monotonic()
         pool = _pool(served, request.allowed)
-        return await pool.predict(request.image, request.options, request.deadline)
+        prediction = await pool.predict(request.image, request.options, request.deadline)
+        visit.answered(prediction.stages, time.monotonic() - began)
+        return prediction
 
     def _check(self, request: Request) -> None:
         if asyncio.get_running_loop().time() > request.deadline:

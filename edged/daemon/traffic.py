@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from edged.daemon import record
 from edged.errors import QueueFull, Stopping
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,6 +54,7 @@ class Traffic:
             raise QueueFull("too many bodies are being received at once")
         self._bytes += size
         self._under_way[request.protocol] += size
+        record.current().bytes_in += size
 
     async def stop(self, seconds: float) -> None:
         """Refuses what is new, and waits until what is under way is answered."""

@@ -7,8 +7,6 @@ anything else and would lose the body.
 
 from __future__ import annotations
 
-import logging
-import re
 import secrets
 from itertools import count
 from typing import Dict, Optional, Type
@@ -16,9 +14,9 @@ from typing import Dict, Optional, Type
 import msgspec
 from aiohttp import web
 
+from edged.daemon import record
 from edged.daemon.answers import respond
 from edged.daemon.bodies import decode_base64
-from edged.daemon.routes import Caller
 from edged.errors import (
     BadImage,
     DeadlinePassed,
@@ -31,8 +29,6 @@ from edged.errors import (
 )
 from edged.image_header import read_header
 from edged.results import Result
-
-_log = logging.getLogger(__name__)
 
 MESSAGES: Dict[int, str] = {
     1: "Unknown error",
@@ -72,9 +68,6 @@ _CODES: Dict[Type[EdgedError], int] = {
     DeadlinePassed: 336100,
 }
 
-# Where a client wrote `&` for the `?` before its query, a token is part of the path.
-_TOKEN = re.compile("access_token=[^&?]*")
-
 MOST_BASE64 = 4 << 20
 _LEAST_SIDE, _MOST_SIDE = 15, 4096
 _FORMATS = ("jpeg", "png", "bmp")
@@ -112,27 +105,23 @@ def location_of(result: Result) -> Location:
     return Location(left, top, right - left, bottom - top)
 
 
-def answer(request: web.Request, caller: Caller, reply: Reply) -> web.Response:
-    _log.info("log_id %d %s %s", reply.log_id, request.rel_url.raw_path, caller.name or "-")
+def answer(request: web.Request, reply: Reply) -> web.Response:
+    record.current().log_id = reply.log_id
     return respond(request, reply)
+
+
+def code_of(error: EdgedError) -> int:
+    return _CODES.get(type(error), error.code)
 
 
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes these dialects' form."""
-    code = _CODES.get(type(error), error.code)
+    code = code_of(error)
     message = MESSAGES[code]
     # The words of a code say the same as an error of nothing more to say, unless it has another.
     if str(error) != error.when or code != error.code:
         message = f"{message}: {error}"
-    reply = ErrorReply(new_log_id(), code, message)
-    # A client writes parts of both: no line of its own in the log.
-    path, why = _without_token(request.rel_url.raw_path), _without_token(str(error))
-    _log.info("log_id %d %s %d %r", reply.log_id, path, code, why)
-    return respond(request, reply)
-
-
-def _without_token(text: str) -> str:
-    return _TOKEN.sub("access_token=", text)
+    return answer(request, ErrorReply(new_log_id(), code, message))
 
 
 def decode_image(text: Optional[str]) -> bytes:

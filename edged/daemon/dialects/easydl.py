@@ -125,7 +125,7 @@ class EasyDL:
             served, Request(image, options, deadline, caller.models)
         )
         results = [api.result(result) for result in prediction.results]
-        return baidu.answer(request, caller, Reply(baidu.new_log_id(), results))
+        return baidu.answer(request, Reply(baidu.new_log_id(), results))
 
 
 def _top(fields: Fields) -> int:

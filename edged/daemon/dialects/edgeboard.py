@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from edged.config import Settings
+from edged.daemon import record
 from edged.daemon.answers import picture, respond, retry_after
 from edged.daemon.bodies import decode_base64, parse_json
 from edged.daemon.routes import Caller, Handler, Route
@@ -158,6 +159,11 @@ class EdgeBoard:
         return PredictOptions(show, self._settings.top)
 
 
+def speaks(path: str) -> bool:
+    """Every path that is no other dialect's is this one's."""
+    return True
+
+
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
     reply = Reply(error.code, msgspec.UNSET, str(error))
@@ -177,7 +183,7 @@ def _many(
     failures = [outcome for outcome in outcomes if isinstance(outcome, EdgedError)]
     if not failures:
         return respond(request, Reply(0, entries, _SUCCESS))
-    first = failures[0]
+    first = record.current().error = failures[0]
     status = first.http_status if len(failures) == len(outcomes) else 200
     return respond(request, Reply(first.code, entries, str(first)), status, retry_after(first))
 

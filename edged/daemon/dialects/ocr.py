@@ -72,7 +72,7 @@ class Ocr:
             Request(image, PredictOptions(), deadline, caller.models),
         )
         lines = [_line(result, located) for result in prediction.results]
-        return baidu.answer(request, caller, Reply(baidu.new_log_id(), len(lines), lines))
+        return baidu.answer(request, Reply(baidu.new_log_id(), len(lines), lines))
 
     def _reader(self, language: str, caller: Caller) -> Served:
         """Of the models that read it, and that the caller may use, the first that is ready.

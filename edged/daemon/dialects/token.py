@@ -8,13 +8,14 @@ import msgspec
 from aiohttp import web
 
 from edged.config import Settings
+from edged.daemon import record
 from edged.daemon.answers import respond
 from edged.daemon.auth import TOKEN_SECONDS, Gate
 from edged.daemon.forms import parse_urlencoded
 from edged.daemon.routes import Caller, Route
 from edged.daemon.service import deadline_of
 from edged.daemon.uploads import Hold, read_body
-from edged.errors import BadCredentials, EdgedError
+from edged.errors import BadCredentials, EdgedError, InvalidArgument
 
 PATH = "/oauth/2.0/token"
 
@@ -51,9 +52,10 @@ class TokenService:
     async def _issue(self, request: web.Request, caller: Caller) -> web.Response:
         fields = await self._fields(request)
         if fields.get("grant_type") != "client_credentials":
-            return _refusal(
-                request, 400, "unsupported_grant_type", "grant_type must be client_credentials"
+            wrong = record.current().error = InvalidArgument(
+                "grant_type must be client_credentials"
             )
+            return _refusal(request, wrong.http_status, "unsupported_grant_type", str(wrong))
         token = await self._gate.issue(
             fields.get("client_id", ""), fields.get("client_secret", ""), request.remote or ""
         )

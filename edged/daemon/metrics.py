@@ -1,0 +1,295 @@
+"""What Prometheus reads at GET /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Type, Union
+
+from aiohttp import web
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from edged.daemon.board import read_board
+from edged.daemon.record import Visit, waiting_ms
+from edged.daemon.routes import Caller, Route
+from edged.daemon.samples import Samples
+from edged.daemon.service import Service
+from edged.daemon.usage import Usage
+
+PATH = "/metrics"
+
+Code = Union[int, str]
+
+
+class Metric(NamedTuple):
+    """`kind`: a "sampled" one is read when it is asked for, from where it is known anyway."""
+
+    name: str
+    kind: Literal["counter", "histogram", "sampled counter", "sampled gauge"]
+    labels: Tuple[str, ...]
+    help: str
+
+
+METRICS: Tuple[Metric, ...] = (
+    Metric(
+        "edged_requests_total",
+        "counter",
+        ("mid", "dialect", "code"),
+        "Requests by the code of their answer (0 is success, `gone` a client that left before "
+        "it); one that names several models counts at each. mid is empty where no model was "
+        "reached.",
+    ),
+    Metric(
+        "edged_request_seconds",
+        "histogram",
+        ("mid",),
+        "From the head of a request to its answer, of those that named a model.",
+    ),
+    Metric(
+        "edged_queue_seconds",
+        "histogram",
+        ("mid",),
+        "What a picture waited for a worker, and in it for the picture before.",
+    ),
+    Metric("edged_decode_seconds", "histogram", ("mid",), "Decoding the picture."),
+    Metric("edged_run_seconds", "histogram", ("mid",), "The engine's run."),
+    Metric(
+        "edged_draw_seconds", "histogram", ("mid",), "Drawing the results, where that was asked."
+    ),
+    Metric(
+        "edged_model_ready",
+        "sampled gauge",
+        ("mid", "name"),
+        "1 while the model is served, 0 while it loads or when it has failed.",
+    ),
+    Metric("edged_model_workers", "sampled gauge", ("mid",), "Processes of the model."),
+    Metric("edged_model_queued", "sampled gauge", ("mid",), "Requests that wait for a worker."),
+    Metric(
+        "edged_model_refused_total",
+        "sampled counter",
+        ("mid",),
+        "Requests that were refused without waiting: queue full, model not ready, poison.",
+    ),
+    Metric(
+        "edged_model_restarts_total", "sampled counter", ("mid",), "Processes started once more."
+    ),
+    Metric(
+        "edged_model_poison_pictures",
+        "sampled gauge",
+        ("mid",),
+        "Pictures that have crashed the model and are refused, those of earlier runs too.",
+    ),
+    Metric(
+        "edged_model_pss_bytes",
+        "sampled gauge",
+        ("mid",),
+        "Memory of the model's processes, with its share of the pages that others have too "
+        "(smaps_rollup; Linux 4.14 or later).",
+    ),
+    Metric(
+        "edged_model_cpu_seconds_total",
+        "sampled counter",
+        ("mid",),
+        "CPU time of the model's processes, user and system.",
+    ),
+    Metric(
+        "edged_board_temperature_celsius",
+        "sampled gauge",
+        ("zone", "type"),
+        "Of each thermal zone in /sys/class/thermal.",
+    ),
+    Metric(
+        "edged_board_cpu_hertz",
+        "sampled gauge",
+        ("policy",),
+        "Frequency of the cores that share a cpufreq policy.",
+    ),
+    Metric(
+        "edged_board_cpu_limit_ratio",
+        "sampled gauge",
+        ("policy",),
+        "The highest frequency they may have now, of what they can: below 1 they are throttled, "
+        "or were limited by hand.",
+    ),
+    Metric(
+        "edged_board_cooling_ratio",
+        "sampled gauge",
+        ("device", "type"),
+        "How far a cooling device is turned up, 0 to 1. Of a processor that is slowed down to "
+        "cool it, more than 0 means throttled; a fan is one too.",
+    ),
+    Metric(
+        "edged_board_firmware_throttled",
+        "sampled gauge",
+        ("cause",),
+        "Raspberry Pi: 1 while the firmware slows the board down, by cause (under_voltage, "
+        "frequency_capped, throttled, soft_temperature_limit).",
+    ),
+)
+
+PROCESS_METRICS = {
+    "process_cpu_seconds_total": "CPU time of the daemon itself.",
+    "process_resident_memory_bytes": "Its memory.",
+    "process_virtual_memory_bytes": "Its address space.",
+    "process_open_fds": "Its open files and connections.",
+    "process_max_fds": "How many it may have.",
+    "process_start_time_seconds": "When it was started (Unix time).",
+}
+"""Of prometheus_client's own collector."""
+
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_BY_NAME = {metric.name: metric for metric in METRICS}
+
+_Family = Union[CounterMetricFamily, GaugeMetricFamily]
+_FAMILIES: Dict[str, Type[_Family]] = {
+    "sampled counter": CounterMetricFamily,
+    "sampled gauge": GaugeMetricFamily,
+}
+
+
+class _Times(NamedTuple):
+    """The histograms of one model."""
+
+    total: Histogram
+    queue: Histogram
+    decode: Histogram
+    run: Histogram
+    draw: Histogram
+
+
+class Metrics:
+    """What is counted as it happens. Of a client's words none becomes a label: a mid is there
+    only when a model has it.
+    """
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._sampled = _Sampled()
+        self._registry.register(self._sampled)
+        requests = _BY_NAME["edged_requests_total"]
+        self._requests = Counter(
+            requests.name, requests.help, requests.labels, registry=self._registry
+        )
+        self._times = _Times(
+            total=self._histogram("edged_request_seconds"),
+            queue=self._histogram("edged_queue_seconds"),
+            decode=self._histogram("edged_decode_seconds"),
+            run=self._histogram("edged_run_seconds"),
+            draw=self._histogram("edged_draw_seconds"),
+        )
+        # Looking a child up by its labels costs more than the counting.
+        self._requests_by: Dict[Tuple[Optional[int], str, Code], Counter] = {}
+        self._times_by: Dict[Optional[int], _Times] = {}
+
+    def _histogram(self, name: str) -> Histogram:
+        metric = _BY_NAME[name]
+        return Histogram(
+            name, metric.help, metric.labels, registry=self._registry, buckets=_BUCKETS
+        )
+
+    def count(self, mid: Optional[int], dialect: str, code: Code) -> None:
+        """One request more; `mid` is None where no model was reached."""
+        labels = mid, dialect, code
+        child = self._requests_by.get(labels)
+        if child is None:
+            child = self._requests.labels(_label(mid), dialect, code)
+            self._requests_by[labels] = child
+        child.inc()
+
+    def time(self, visit: Visit, total: float) -> None:
+        """A request for that model is over, `total` seconds after it came."""
+        times = self._times_by.get(visit.mid)
+        if times is None:
+            mid = _label(visit.mid)
+            times = _Times(*(histogram.labels(mid) for histogram in self._times))
+            self._times_by[visit.mid] = times
+        times.total.observe(total)
+        stages = visit.stages
+        if stages is None:
+            return
+        times.queue.observe(waiting_ms(visit.seconds, stages) / 1000)
+        times.decode.observe(stages.decode / 1000)
+        times.run.observe(stages.run / 1000)
+        if stages.draw:
+            times.draw.observe(stages.draw / 1000)
+
+    def render(self, samples: Samples, accept: str) -> Tuple[bytes, str]:
+        """All of them with `samples`, and the content type, in the format that `accept` asks
+        for. Reads files."""
+        self._sampled.samples = samples
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _Sampled(Collector):
+    def __init__(self) -> None:
+        self.samples: Samples = {}
+
+    def collect(self) -> Iterator[_Family]:
+        for metric in METRICS:
+            if metric.kind in _FAMILIES:
+                family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
+                for labels, value in self.samples.get(metric.name, {}).items():
+                    family.add_metric(labels, value)
+                yield family
+
+
+class Scrape:
+    """The route."""
+
+    def __init__(self, metrics: Metrics, service: Service) -> None:
+        self._metrics = metrics
+        self._service = service
+        self._usage = Usage()
+        # One at a time: whoever asks does not take the threads that others need.
+        self._busy = asyncio.Lock()
+
+    def routes(self) -> List[Route]:
+        return [Route("GET", PATH, self._scrape)]
+
+    async def _scrape(self, request: web.Request, caller: Caller) -> web.Response:
+        accept = request.headers.get("Accept", "")
+        async with self._busy:
+            samples, pids = _of_models(self._service)
+            loop = asyncio.get_running_loop()
+            text, kind = await loop.run_in_executor(None, self._render, samples, pids, accept)
+        return web.Response(body=text, headers={"Content-Type": kind})
+
+    def _render(
+        self, samples: Samples, pids: Dict[str, List[int]], accept: str
+    ) -> Tuple[bytes, str]:
+        samples = {**samples, **self._usage.read(pids), **read_board()}
+        return self._metrics.render(samples, accept)
+
+
+def _of_models(service: Service) -> Tuple[Samples, Dict[str, List[int]]]:
+    """What the pools know of themselves, and the processes of each model by its label."""
+    samples: Samples = {metric.name: {} for metric in METRICS}
+    pids = {}
+    for served in service.models:
+        mid = _label(served.entry.mid)
+        samples["edged_model_ready"][mid, served.entry.name] = served.state == "ready"
+        if served.pool is None:
+            continue
+        counters = served.pool.counters
+        pids[mid] = served.pool.pids
+        samples["edged_model_workers"][mid,] = len(pids[mid])
+        samples["edged_model_queued"][mid,] = counters.queued
+        samples["edged_model_refused_total"][mid,] = counters.refused
+        samples["edged_model_restarts_total"][mid,] = counters.restarts
+        samples["edged_model_poison_pictures"][mid,] = counters.poison
+    return samples, pids
+
+
+def _label(mid: Optional[int]) -> str:
+    return "" if mid is None else str(mid)
