@@ -45,6 +45,8 @@ class RunningDaemon:
         self, wait: bool = True, libraries: Optional[Path] = None, **settings: object
     ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="edged-test-", suffix=".log")  # noqa: SIM115
+        # Tests look for the line of each request.
+        settings = {"log_rate": 100000, **settings}
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         command = [sys.executable, "-m", "tests.guarded", "serve", "--port=0", *flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("EDGED_")}
@@ -78,6 +80,11 @@ class RunningDaemon:
 
     def log(self) -> str:
         return Path(self._log.name).read_text(errors="replace")
+
+    def complaints(self, since: int = 0) -> List[str]:
+        """The log's lines behind so many characters, but for those about requests."""
+        lines = self.log()[since:].splitlines()
+        return [line for line in lines if " INFO edged.requests: " not in line]
 
     def request(
         self,

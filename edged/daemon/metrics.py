@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Type, Union
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from edged.daemon.board import read_board
-from edged.daemon.record import Visit, waiting_ms
+from edged.daemon.record import Visit
 from edged.daemon.routes import Caller, Route
 from edged.daemon.samples import Samples
 from edged.daemon.service import Service
@@ -146,6 +147,10 @@ PROCESS_METRICS = {
 """Of prometheus_client's own collector."""
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+# The kernel walks all pages of a process to tell its PSS, and a sensor may be slow: whoever asks
+# sooner gets the same once more.
+_FRESH_SECONDS = 1.0
+_STAGES = ("request", "queue", "decode", "run", "draw")
 _BY_NAME = {metric.name: metric for metric in METRICS}
 
 _Family = Union[CounterMetricFamily, GaugeMetricFamily]
@@ -153,16 +158,6 @@ _FAMILIES: Dict[str, Type[_Family]] = {
     "sampled counter": CounterMetricFamily,
     "sampled gauge": GaugeMetricFamily,
 }
-
-
-class _Times(NamedTuple):
-    """The histograms of one model."""
-
-    total: Histogram
-    queue: Histogram
-    decode: Histogram
-    run: Histogram
-    draw: Histogram
 
 
 class Metrics:
@@ -180,16 +175,10 @@ class Metrics:
         self._requests = Counter(
             requests.name, requests.help, requests.labels, registry=self._registry
         )
-        self._times = _Times(
-            total=self._histogram("edged_request_seconds"),
-            queue=self._histogram("edged_queue_seconds"),
-            decode=self._histogram("edged_decode_seconds"),
-            run=self._histogram("edged_run_seconds"),
-            draw=self._histogram("edged_draw_seconds"),
-        )
+        self._stages = {name: self._histogram(f"edged_{name}_seconds") for name in _STAGES}
         # Looking a child up by its labels costs more than the counting.
         self._requests_by: Dict[Tuple[Optional[int], str, Code], Counter] = {}
-        self._times_by: Dict[Optional[int], _Times] = {}
+        self._stages_by: Dict[Optional[int], Dict[str, Histogram]] = {}
 
     def _histogram(self, name: str) -> Histogram:
         metric = _BY_NAME[name]
@@ -208,20 +197,15 @@ class Metrics:
 
     def time(self, visit: Visit, total: float) -> None:
         """A request for that model is over, `total` seconds after it came."""
-        times = self._times_by.get(visit.mid)
-        if times is None:
+        children = self._stages_by.get(visit.mid)
+        if children is None:
             mid = _label(visit.mid)
-            times = _Times(*(histogram.labels(mid) for histogram in self._times))
-            self._times_by[visit.mid] = times
-        times.total.observe(total)
-        stages = visit.stages
-        if stages is None:
-            return
-        times.queue.observe(waiting_ms(visit.seconds, stages) / 1000)
-        times.decode.observe(stages.decode / 1000)
-        times.run.observe(stages.run / 1000)
-        if stages.draw:
-            times.draw.observe(stages.draw / 1000)
+            children = {name: whole.labels(mid) for name, whole in self._stages.items()}
+            self._stages_by[visit.mid] = children
+        children["request"].observe(total)
+        for stage, ms in visit.times.items():
+            if stage in children:
+                children[stage].observe(ms / 1000)
 
     def render(self, samples: Samples, accept: str) -> Tuple[bytes, str]:
         """All of them with `samples`, and the content type, in the format that `accept` asks
@@ -251,6 +235,8 @@ class Scrape:
         self._metrics = metrics
         self._service = service
         self._usage = Usage()
+        self._machine: Samples = {}
+        self._read_at = float("-inf")
         # One at a time: whoever asks does not take the threads that others need.
         self._busy = asyncio.Lock()
 
@@ -268,8 +254,11 @@ class Scrape:
     def _render(
         self, samples: Samples, pids: Dict[str, List[int]], accept: str
     ) -> Tuple[bytes, str]:
-        samples = {**samples, **self._usage.read(pids), **read_board()}
-        return self._metrics.render(samples, accept)
+        now = time.monotonic()
+        if now - self._read_at >= _FRESH_SECONDS:
+            self._read_at = now
+            self._machine = {**self._usage.read(pids), **read_board()}
+        return self._metrics.render({**samples, **self._machine}, accept)
 
 
 def _of_models(service: Service) -> Tuple[Samples, Dict[str, List[int]]]:

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from contextvars import ContextVar
+from random import getrandbits
 from typing import Dict, Optional
 
 from edged.errors import EdgedError
-from edged.results import Stages
+from edged.results import Prediction
 
 # What goes into the log and back into a header as it came.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class Visit:
-    """A request at one model, which answers it after `seconds` with `stages`. Of one that fails
-    for several models `error` is that of this one.
+    """A request at one model. `times`: milliseconds by stage, empty unless it was answered.
+    Where several models are asked, `error` is why this one does not answer.
     """
 
-    __slots__ = ("error", "mid", "seconds", "stages")
+    __slots__ = ("error", "mid", "seconds", "times")
 
     def __init__(self, mid: Optional[int]) -> None:
         self.mid = mid
         self.seconds = 0.0
-        self.stages: Optional[Stages] = None
+        self.times: Dict[str, float] = {}
         self.error: Optional[EdgedError] = None
 
-    def answered(self, stages: Stages, seconds: float) -> None:
-        self.stages, self.seconds = stages, seconds
-
-
-def waiting_ms(seconds: float, stages: Stages) -> float:
-    """What is left of `seconds` at a model when the stages are taken away: the time in its
-    queue, and behind the picture before in the worker."""
-    busy = stages.decode + stages.preprocess + stages.run + stages.postprocess + stages.draw
-    return max(seconds * 1000 - busy, 0.0)
+    def answered(self, prediction: Prediction, seconds: float) -> None:
+        """After so many seconds at the model. What its stages leave of them is "queue": the
+        time in the queue, and in the worker behind the picture before.
+        """
+        stages = prediction.stages
+        busy = stages.decode + stages.preprocess + stages.run + stages.postprocess + stages.draw
+        self.seconds = seconds
+        self.times = {
+            "queue": max(seconds * 1000 - busy, 0.0),
+            "decode": stages.decode,
+            "preprocess": stages.preprocess,
+            "run": stages.run,
+            "postprocess": stages.postprocess,
+        }
+        if prediction.picture:
+            self.times["draw"] = stages.draw
 
 
 class Record:
@@ -77,7 +84,7 @@ class Record:
     @property
     def slowest(self) -> Optional[Visit]:
         """Of the models that have answered, the one that the client waited for."""
-        answered = [visit for visit in self.visits.values() if visit.stages is not None]
+        answered = [visit for visit in self.visits.values() if visit.times]
         return max(answered, key=lambda visit: visit.seconds, default=None)
 
 
@@ -90,7 +97,7 @@ def begin(client_id: Optional[str]) -> Record:
     An id that is not fit for a header and a log is replaced.
     """
     known = client_id is not None and _REQUEST_ID.fullmatch(client_id)
-    record = Record(client_id if known and client_id else secrets.token_hex(8))
+    record = Record(client_id if known and client_id else f"{getrandbits(64):016x}")
     _current.set(record)
     return record
 

@@ -100,6 +100,7 @@ class Service:
 
     async def predict(self, served: Served, request: Request) -> Prediction:
         """Raises EdgedError: of the picture, of the model, or of the time it took."""
+        record.current().visit(served.entry.mid)
         self._check(request)
         return await self._answer(served, request)
 
@@ -125,7 +126,7 @@ class Service:
         visit, began = record.current().visit(served.entry.mid), time.monotonic()
         pool = _pool(served, request.allowed)
         prediction = await pool.predict(request.image, request.options, request.deadline)
-        visit.answered(prediction.stages, time.monotonic() - began)
+        visit.answered(prediction, time.monotonic() - began)
         return prediction
 
     def _check(self, request: Request) -> None:

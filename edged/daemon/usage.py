@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edged.daemon.samples import Labels, Samples, read_text
 
-# The kernel walks all pages of a process for its PSS: whoever asks more often gets the same.
-_FRESH_SECONDS = 1.0
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 # Fields of stat, counted from the first behind the name in its parentheses.
 _UTIME, _STIME, _STARTTIME = 11, 12, 19
@@ -31,21 +28,15 @@ class Usage:
     """
 
     def __init__(self) -> None:
-        self._samples: Samples = {}
-        self._read_at = float("-inf")
         self._last: Dict[Tuple[int, int], float] = {}
         self._cpu: Dict[str, float] = {}
 
     def read(self, pids: Mapping[str, Sequence[int]]) -> Samples:
         """`pids`: the processes of each model by its mid."""
-        now = time.monotonic()
-        if now - self._read_at >= _FRESH_SECONDS:
-            self._read_at = now
-            self._samples = {
-                "edged_model_pss_bytes": _pss_of(pids),
-                "edged_model_cpu_seconds_total": self._cpu_of(pids),
-            }
-        return self._samples
+        return {
+            "edged_model_pss_bytes": _pss_of(pids),
+            "edged_model_cpu_seconds_total": self._cpu_of(pids),
+        }
 
     def _cpu_of(self, pids: Mapping[str, Sequence[int]]) -> Dict[Labels, float]:
         last: Dict[Tuple[int, int], float] = {}

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from edged.daemon import record
 from edged.daemon.metrics import Code, Metrics
-from edged.daemon.record import Record, waiting_ms
+from edged.daemon.record import Record
 from edged.daemon.traffic import Handler
 from edged.errors import EdgedError
 
@@ -85,7 +85,7 @@ class Watch:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else ""
         dialect = self.dialects.get(route) or self._dialect_of(request.rel_url.raw_path)
-        code: Code = 0 if response else GONE
+        code: Code = GONE if response is None else 0
         if known.error is not None:
             code = self._codes[dialect](known.error)
         self._count(known, dialect, code, times["total"] / 1000)
@@ -95,7 +95,7 @@ class Watch:
         fields: Dict[str, object] = {
             "method": request.method[:_MOST_OF_METHOD],
             "route": route,
-            "status": response.status if response else None,
+            "status": None if response is None else response.status,
             "dialect": dialect,
             "mid": [mid for mid in known.visits if mid is not None],
             "code": code,
@@ -117,7 +117,7 @@ class Watch:
             own = code
             if visit.error is not None:
                 own = self._codes[dialect](visit.error)
-            elif visit.stages is not None:
+            elif visit.times:
                 own = 0
             self._metrics.count(visit.mid, dialect, own)
             self._metrics.time(visit, seconds)
@@ -125,21 +125,8 @@ class Watch:
 
 def _times(known: Record) -> Dict[str, float]:
     """Milliseconds by stage, of several models those of the one that was waited for."""
-    times: Dict[str, float] = {}
-    visit = known.slowest
-    if visit is not None and visit.stages is not None:
-        stages = visit.stages
-        times = {
-            "queue": waiting_ms(visit.seconds, stages),
-            "decode": stages.decode,
-            "preprocess": stages.preprocess,
-            "run": stages.run,
-            "postprocess": stages.postprocess,
-        }
-        if stages.draw:
-            times["draw"] = stages.draw
-    times["total"] = known.seconds * 1000
-    return times
+    slowest = known.slowest
+    return {**(slowest.times if slowest else {}), "total": known.seconds * 1000}
 
 
 def _reason(error: Optional[EdgedError]) -> Optional[str]:
@@ -150,7 +137,7 @@ def _reason(error: Optional[EdgedError]) -> Optional[str]:
 
 def _size(response: Optional[web.StreamResponse]) -> int:
     """Bytes of its body."""
-    return (response.content_length or 0) if response else 0
+    return 0 if response is None else response.content_length or 0
 
 
 class _Lines:

@@ -67,7 +67,8 @@ def test_models(daemon: RunningDaemon, detector: Known, classifier: Known) -> No
         assert len(model["input_size"]) == 2
         assert model["labels"]
         assert model["workers"]
-        assert set(model["counters"]) == {"answered", "failed", "refused", "restarts", "queued"}
+        counted = {"answered", "failed", "refused", "restarts", "queued", "poison"}
+        assert set(model["counters"]) == counted
 
 
 def test_models_in_msgpack(daemon: RunningDaemon) -> None:

@@ -54,7 +54,7 @@ def impatient(models: Path, state: Path) -> Iterator[RunningDaemon]:
 
 def assert_clean(daemon: RunningDaemon) -> None:
     """Nothing after the line that says where it serves; aiohttp logs broken HTTP by itself."""
-    log = daemon.log()
+    log = "\n".join(daemon.complaints())
     assert "BlockingError" not in log, log
     assert log.count("edged.") == log.count("edged.daemon.app: serving at") == 1, log
 

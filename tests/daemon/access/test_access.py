@@ -43,6 +43,7 @@ from tests.support import DEMO_MODELS, ROOT, Answer, RunningDaemon, wait_for
 DIGITS, CAMERA_CHECK = 1, 2
 IMAGE = (DEMO_MODELS / "digits" / "sample.jpg").read_bytes()
 
+METRICS = "/metrics"
 OPEN = ["/healthz", "/readyz"]
 EDGEBOARD = [BASE64, f"{BASE64}/mid=1", BINARY, f"{BINARY}/mid=1", MULTIPART]
 EDGEBOARD += [V1_BASE64, V1_BINARY, V1_MULTIPART]
@@ -65,7 +66,7 @@ def test_these_are_all_the_routes_that_there_are() -> None:
     app = make_app(Service([], settings), settings, Traffic(0), gate)
     declared = {resource.canonical for resource in app.router.resources()}
     filled = {path.format(name="digits", tail="mid=1") for path in declared}
-    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, MODELS, TOKEN}
+    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, MODELS, METRICS, TOKEN}
 
 
 def refusals(daemon: RunningDaemon, paths: List[str]) -> Dict[str, Tuple[int, int]]:
@@ -84,6 +85,10 @@ def test_where_tokens_are_required_health_alone_is_open(guarded: Guarded) -> Non
     assert (models.status, code_of(models)) == (401, 100)
     assert "data" not in models.json
     assert daemon.request("HEAD", MODELS).status == 401
+    metrics = daemon.request("GET", METRICS)  # they tell the models' names
+    assert (metrics.status, code_of(metrics)) == (401, 100)
+    assert b"digits" not in metrics.body
+    assert daemon.request("GET", METRICS, headers=bearer(guarded.token)).status == 200
     assert daemon.request("GET", TOKEN).status == 400  # whoever has no token yet asks here
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Union
 from urllib.parse import urlencode
@@ -59,8 +60,9 @@ def content_of(daemon: RunningDaemon, answer: Answer) -> Json:
     log_id = content["log_id"]
     assert type(log_id) is int
     assert 0 <= log_id < _MOST_LOG_ID
-    (line,) = [line for line in daemon.log().splitlines() if f"log_id {log_id} " in line]
-    assert "error_code" not in content or f" {content['error_code']} " in line
+    lines = wait_for(lambda: re.findall(rf".* log_id={log_id}\b.*", daemon.log()))
+    assert len(lines) == 1
+    assert f" code={content.get('error_code', 0)} " in lines[0]
     return content
 
 
