@@ -38,11 +38,16 @@ class Answer(NamedTuple):
 class RunningDaemon:
     """`edged serve` on a free port, as a process of its own. Keywords are its settings.
 
-    `libraries` is a folder whose modules go before those that are installed.
+    `libraries` is a folder whose modules go before those that are installed. `stderr` is a
+    descriptor in the place of the file that `log` reads.
     """
 
     def __init__(
-        self, wait: bool = True, libraries: Optional[Path] = None, **settings: object
+        self,
+        wait: bool = True,
+        libraries: Optional[Path] = None,
+        stderr: int = subprocess.STDOUT,
+        **settings: object,
     ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="edged-test-", suffix=".log")  # noqa: SIM115
         # Tests look for the line of each request.
@@ -54,7 +59,7 @@ class RunningDaemon:
         if libraries is not None:
             environment["PYTHONPATH"] = str(libraries)
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT, env=environment
+            command, cwd=ROOT, stdout=self._log, stderr=stderr, env=environment
         )
         self.port = 0
         if wait:

@@ -1,4 +1,4 @@
-"""The documentation says what the code declares: settings, errors, formats' steps."""
+"""The documentation says what the code declares: settings, errors, formats' steps, metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from edged import config
+from edged.daemon.logs import BASE_FIELDS, FIELDS, LogField
+from edged.daemon.metrics import METRICS, PROCESS_METRICS, Metric
 from edged.errors import ERRORS
 from edged.registry.archive import MAX_BYTES, MAX_DEPTH, MAX_FILES
 from edged.registry.formats import FORMATS, Format, paddleclas, paddledetection, paddleseg, paddlex
@@ -20,6 +22,7 @@ from tests.support import ROOT
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 MODELS = (ROOT / "docs" / "models.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 # These stop a command before it serves anything: no client ever sees them.
@@ -100,3 +103,27 @@ def test_no_target_is_documented_that_is_not_measured() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", PERFORMANCE, re.MULTILINE)
     measured = [*RATIOS, *(name for one in plan.MEASUREMENTS for name in one.names)]
     assert sorted(rows) == sorted(measured) == sorted(TARGETS)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_metrics_are_documented(metric: Metric) -> None:
+    kind = metric.kind.split()[-1]
+    row = f"| `{metric.name}` | {kind} | {', '.join(metric.labels)} | {metric.help} |"
+    assert row in OPERATIONS
+
+
+@pytest.mark.parametrize("name", PROCESS_METRICS)
+def test_metrics_of_the_process_are_documented(name: str) -> None:
+    assert f"| `{name}` | {PROCESS_METRICS[name]} |" in OPERATIONS
+
+
+@pytest.mark.parametrize("field", [*BASE_FIELDS, *FIELDS], ids=lambda field: field.name)
+def test_fields_of_the_log_are_documented(field: LogField) -> None:
+    assert f"| `{field.name}` | {field.journal} | {field.meaning} |" in OPERATIONS
+
+
+def test_nothing_is_documented_that_is_neither_metric_nor_field() -> None:
+    watch = OPERATIONS.split("\n## Watch\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", watch, re.MULTILINE)
+    metrics = [*(metric.name for metric in METRICS), *PROCESS_METRICS]
+    assert sorted(rows) == sorted([*metrics, *(one.name for one in (*BASE_FIELDS, *FIELDS))])
