@@ -125,17 +125,17 @@ class _Lines(QueueHandler):
             record = self.queue.get()
             if not isinstance(record, logging.LogRecord):
                 return
-            try:
-                self._write(record)
-            except Exception:  # as in every handler of logging: no line ends the log
-                self.handleError(record)
+            self._try(record)
             if self._lost != said:
                 lost, said = self._lost - said, self._lost
-                text = "%d lines were lost: nobody took them"
-                args = (lost,)
-                self.queue.put(
-                    logging.LogRecord(__name__, logging.WARNING, "", 0, text, args, None)
-                )
+                text = f"{lost} lines were lost: nobody took them"
+                self._try(logging.LogRecord(__name__, logging.WARNING, "", 0, text, (), None))
+
+    def _try(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(record)
+        except Exception:  # as in every handler of logging: no line ends the log
+            self.handleError(record)
 
 
 def _to_stderr(

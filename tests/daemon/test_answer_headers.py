@@ -87,7 +87,7 @@ def test_the_id_of_a_request_comes_back(daemon: RunningDaemon, known: str) -> No
         assert (answer.status, answer.headers["x-request-id"]) == (status, known)
 
 
-@pytest.mark.parametrize("known", ["", "a" * 129, "a b", 'a"b', "a\tb", "é", "a,b", "\x7f", "a;b"])
+@pytest.mark.parametrize("known", ["", "a" * 129, "a b", 'a"b', "a\tb", "é", "a,b", "a;b"])
 def test_one_that_is_not_fit_is_replaced(daemon: RunningDaemon, known: str) -> None:
     answers = [daemon.request("GET", "/healthz", headers={"X-Request-Id": known}) for _ in range(2)]
     ids = {answer.headers["x-request-id"] for answer in answers}

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -279,16 +279,29 @@ def test_a_traceback_is_one_event(capfd: pytest.CaptureFixture[str]) -> None:
     assert FORGED in content["exception"]
 
 
-def test_lines_that_nobody_takes_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
-    """More than are held: those that were written, and those that are said to be lost."""
-    logger, asked = logging.getLogger("edged.test"), 3 * logs._MOST_WAITING
-    with logs.written("info", "text"):
-        sys.setswitchinterval(1)  # so that the thread which writes hardly runs meanwhile
-        for _ in range(asked):
-            logger.info("a line")
-        sys.setswitchinterval(0.005)
-        wait_for(lambda: not logging.getLogger().handlers[-1].queue.qsize())  # type: ignore[attr-defined]
-    lines = capfd.readouterr().err.splitlines()
-    lost = [int(line.split()[-7]) for line in lines if "lines were lost" in line]
-    assert sum(lost) > 0
-    assert sum(line.endswith(": a line") for line in lines) + sum(lost) == asked
+def test_lines_that_nobody_takes_are_counted() -> None:
+    """More than are held: some are written, and of the others it is said how many they were."""
+    asked = 3 * logs._MOST_WAITING
+    reader, writer = os.pipe()
+    kept = os.dup(2)
+    os.dup2(writer, 2)
+    os.close(writer)
+    try:
+        with logs.written("info", "text"), ThreadPoolExecutor(1) as late, open(reader) as pipe:
+            written = logging.getLogger().handlers[-1]
+            for number in range(asked):
+                text = f"line {number}"
+                written.handle(logging.LogRecord("edged", logging.INFO, "", 0, text, (), None))
+            lines = late.submit(lambda: list(iter(pipe.readline, "")))
+            wait_for(lambda: not written.queue.qsize())  # type: ignore[attr-defined]
+            logging.getLogger().removeHandler(written)
+            written.close()
+            os.dup2(kept, 2)  # the last end of the pipe that is written to
+            said = lines.result(60)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    (lost,) = re.findall(r"WARNING edged.daemon.logs: (\d+) lines were lost", "".join(said))
+    count = int(lost)
+    assert count > 0
+    assert sum(" edged: line " in line for line in said) + count == asked
