@@ -18,10 +18,11 @@ from edged.daemon.answers import retry_after
 from edged.daemon.auth import Access, Gate
 from edged.daemon.capacity import this_machine
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
-from edged.daemon.metrics import Metrics, Scrape
+from edged.daemon.metrics import Metrics
 from edged.daemon.ops import Health, ModelList
 from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.routes import Route
+from edged.daemon.scrape import Scrape
 from edged.daemon.service import Served, Service
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.watch import CodeOf, Watch
@@ -205,8 +206,8 @@ class Daemon:
         if self.wants_token:
             return "Every route but health and the token service wants a token (edged keys create)."
         return (
-            "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes and the list of "
-            "models. The others want a token (edged keys create)."
+            "Open to whoever reaches it: the EdgeBoard and EasyDL-local routes, the list of "
+            "models and the metrics. The others want a token (edged keys create)."
         )
 
     async def start(self) -> None:

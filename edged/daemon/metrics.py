@@ -1,31 +1,22 @@
-"""What Prometheus reads at GET /metrics."""
+"""What is counted and timed for Prometheus: declared here, once."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import Dict, Iterator, List, Literal, NamedTuple, Optional, Tuple, Type, Union
+from typing import Dict, Iterator, Literal, NamedTuple, Optional, Tuple, Type, Union
 
-from aiohttp import web
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from edged.daemon.board import read_board
 from edged.daemon.record import Visit
-from edged.daemon.routes import Caller, Route
 from edged.daemon.samples import Samples
-from edged.daemon.service import Service
-from edged.daemon.usage import Usage
-
-PATH = "/metrics"
 
 Code = Union[int, str]
 
@@ -147,9 +138,6 @@ PROCESS_METRICS = {
 """Of prometheus_client's own collector."""
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-# The kernel walks all pages of a process to tell its PSS, and a sensor may be slow: whoever asks
-# sooner gets the same once more.
-_FRESH_SECONDS = 1.0
 _STAGES = ("request", "queue", "decode", "run", "draw")
 _BY_NAME = {metric.name: metric for metric in METRICS}
 
@@ -191,7 +179,7 @@ class Metrics:
         labels = mid, dialect, code
         child = self._requests_by.get(labels)
         if child is None:
-            child = self._requests.labels(_label(mid), dialect, code)
+            child = self._requests.labels(label(mid), dialect, code)
             self._requests_by[labels] = child
         child.inc()
 
@@ -199,7 +187,7 @@ class Metrics:
         """A request for that model is over, `total` seconds after it came."""
         children = self._stages_by.get(visit.mid)
         if children is None:
-            mid = _label(visit.mid)
+            mid = label(visit.mid)
             children = {name: whole.labels(mid) for name, whole in self._stages.items()}
             self._stages_by[visit.mid] = children
         children["request"].observe(total)
@@ -207,12 +195,10 @@ class Metrics:
             if stage in children:
                 children[stage].observe(ms / 1000)
 
-    def render(self, samples: Samples, accept: str) -> Tuple[bytes, str]:
-        """All of them with `samples`, and the content type, in the format that `accept` asks
-        for. Reads files."""
+    def render(self, samples: Samples) -> bytes:
+        """All of them with `samples`, in Prometheus's text format 0.0.4. Reads files."""
         self._sampled.samples = samples
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return generate_latest(self._registry)
 
 
 class _Sampled(Collector):
@@ -228,57 +214,6 @@ class _Sampled(Collector):
                 yield family
 
 
-class Scrape:
-    """The route."""
-
-    def __init__(self, metrics: Metrics, service: Service) -> None:
-        self._metrics = metrics
-        self._service = service
-        self._usage = Usage()
-        self._machine: Samples = {}
-        self._read_at = float("-inf")
-        # One at a time: whoever asks does not take the threads that others need.
-        self._busy = asyncio.Lock()
-
-    def routes(self) -> List[Route]:
-        return [Route("GET", PATH, self._scrape)]
-
-    async def _scrape(self, request: web.Request, caller: Caller) -> web.Response:
-        accept = request.headers.get("Accept", "")
-        async with self._busy:
-            samples, pids = _of_models(self._service)
-            loop = asyncio.get_running_loop()
-            text, kind = await loop.run_in_executor(None, self._render, samples, pids, accept)
-        return web.Response(body=text, headers={"Content-Type": kind})
-
-    def _render(
-        self, samples: Samples, pids: Dict[str, List[int]], accept: str
-    ) -> Tuple[bytes, str]:
-        now = time.monotonic()
-        if now - self._read_at >= _FRESH_SECONDS:
-            self._read_at = now
-            self._machine = {**self._usage.read(pids), **read_board()}
-        return self._metrics.render({**samples, **self._machine}, accept)
-
-
-def _of_models(service: Service) -> Tuple[Samples, Dict[str, List[int]]]:
-    """What the pools know of themselves, and the processes of each model by its label."""
-    samples: Samples = {metric.name: {} for metric in METRICS}
-    pids = {}
-    for served in service.models:
-        mid = _label(served.entry.mid)
-        samples["edged_model_ready"][mid, served.entry.name] = served.state == "ready"
-        if served.pool is None:
-            continue
-        counters = served.pool.counters
-        pids[mid] = served.pool.pids
-        samples["edged_model_workers"][mid,] = len(pids[mid])
-        samples["edged_model_queued"][mid,] = counters.queued
-        samples["edged_model_refused_total"][mid,] = counters.refused
-        samples["edged_model_restarts_total"][mid,] = counters.restarts
-        samples["edged_model_poison_pictures"][mid,] = counters.poison
-    return samples, pids
-
-
-def _label(mid: Optional[int]) -> str:
+def label(mid: Optional[int]) -> str:
+    """A model's as the value of a label; empty for a folder that has none."""
     return "" if mid is None else str(mid)
