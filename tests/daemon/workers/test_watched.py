@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.daemon.contract import post_form
 from tests.daemon.processes import end_worker, stopped
 from tests.daemon.scraped import Scraped
 from tests.daemon.workers.conftest import (
@@ -105,3 +106,13 @@ def test_a_model_that_fails_is_not_ready(serve: Serve, colours: Path) -> None:
     assert scraped.series("edged_model_ready")
     assert code_of(ask_at_once(daemon, picture("blue"))) == 336100
     assert value(daemon, "edged_model_refused_total") == 1
+
+
+def test_each_of_several_models_has_its_own_code(serve: Serve, colours: Path) -> None:
+    """That of the whole answer is the first one's, here of a model that is not there."""
+    (colours / "colour" / "model").write_bytes(b"no model")
+    daemon = serve(colours)
+    assert code_of(post_form(daemon, picture("blue"), f"[987654,{MID}]")) == 2002
+    scraped = Scraped(daemon)
+    assert scraped.value("edged_requests_total", dialect="edgeboard") == 1
+    assert scraped.value("edged_requests_total", mid=MID, code=336100) == 1
