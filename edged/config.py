@@ -16,6 +16,7 @@ import yaml
 from msgspec import Meta
 from typing_extensions import Annotated, get_args, get_origin
 
+from edged.datasets.types import Quota
 from edged.errors import ConfigError
 from edged.registry.spec import EngineChoice
 
@@ -61,8 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="Folder for what must last: API keys, converted models, unpacked zips, "
-            "mids, poison pictures.",
+            description="Folder for what must last: API keys, datasets, converted models, "
+            "unpacked zips, mids, poison pictures.",
         ),
     ] = msgspec.field(default_factory=_default_state)
     deadline: Annotated[
@@ -126,6 +127,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["high", "low", "full", "no_bind", "rand_high", "rand_low"],
         Meta(description="Cores that Paddle Lite on ARM binds to; high is the big ones."),
     ] = "high"
+    datasets_entities: Annotated[
+        int, Meta(ge=0, le=10_000_000, description="Entities that all datasets may have.")
+    ] = 200_000
+    datasets_mib: Annotated[
+        int,
+        Meta(ge=0, le=1 << 30, description="Content that all datasets may have, in MiB."),
+    ] = 8192
+    datasets_reserve_mib: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 30,
+            description="Disk that datasets leave free, in MiB; with less nothing is added.",
+        ),
+    ] = 512
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="How much is logged.")
     ] = "info"
@@ -151,6 +167,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def max_bodies(self) -> int:
         """`max_bodies_mib` in bytes."""
         return int(self.max_bodies_mib * (1 << 20))
+
+    @property
+    def datasets_quota(self) -> Quota:
+        """The `datasets_` settings, in bytes."""
+        return Quota(
+            self.datasets_entities, self.datasets_mib << 20, self.datasets_reserve_mib << 20
+        )
 
     @property
     def wants_token(self) -> bool:

@@ -156,6 +156,46 @@ class TotalLimit(EdgedError):
     when = "the key's requests are used up"
 
 
+class StoreError(EdgedError):
+    code, http_status = 406000, 500
+    when = "the datasets cannot be read or written"
+
+
+class BadParam(EdgedError):
+    code, http_status = 406001, 400
+    when = "a parameter is missing or not what it should be"
+
+
+class DatasetUnknown(EdgedError):
+    code, http_status = 406002, 404
+    when = "there is no such dataset"
+
+
+class DatasetExists(EdgedError):
+    code, http_status = 406003, 409
+    when = "there is such a dataset already"
+
+
+class DatasetBusy(EdgedError):
+    code, http_status = 406004, 409
+    when = "an import or a deletion of the dataset is under way"
+
+
+class LabelUnknown(EdgedError):
+    code, http_status = 406005, 404
+    when = "the dataset has no such label"
+
+
+class NotOwner(EdgedError):
+    code, http_status = 406006, 403
+    when = "the dataset is another key's"
+
+
+class QuotaExceeded(EdgedError):
+    code, http_status = 406008, 507
+    when = "the datasets have as many entities or bytes as they may"
+
+
 class PoisonImage(EdgedError):
     code, http_status = 336000, 500
     when = "this image has crashed the model twice and is refused"

@@ -1,0 +1,90 @@
+"""What may stand in a dataset: names, labels, boxes, sounds, texts.
+
+Source: the EasyDL document "API上传" (dataset management).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import typing
+import wave
+from typing import Sequence
+
+from edged.datasets.types import Box, Kind, Label
+from edged.errors import BadParam
+
+KINDS: Sequence[str] = typing.get_args(Kind)
+IMAGES = frozenset({"IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION"})
+
+MOST_IMAGE_BYTES = 10 << 20
+MOST_SOUND_BYTES = 4 << 20
+MOST_CHARACTERS = 10_000
+
+_MOST_DATASET_NAME = 20
+_LABEL = re.compile("[0-9A-Za-z_-]{1,20}")
+_MOST_ENTITY_NAME = 255  # bytes, as of a file's name
+_SOUND_SECONDS = (1.0, 15.0)
+_PCM = 1
+
+
+def check_dataset_name(name: str) -> None:
+    if not 1 <= len(name) <= _MOST_DATASET_NAME or not name.isprintable():
+        raise BadParam(f"param[dataset_name] must have 1 to {_MOST_DATASET_NAME} characters")
+
+
+def check_entity_name(name: str) -> None:
+    """It is a file's name on export."""
+    fits = 1 <= len(name.encode("utf-8", "replace")) <= _MOST_ENTITY_NAME
+    if not fits or not name.isprintable() or "/" in name or name in (".", ".."):
+        raise BadParam("param[entity_name] must be the name of a file")
+
+
+def check_labels(labels: Sequence[Label], kind: Kind, width: int, height: int) -> None:
+    """`width` and `height` are of a picture, in pixels."""
+    for label in labels:
+        if not _LABEL.fullmatch(label.name):
+            raise BadParam(
+                "param[label_name] must have 1 to 20 digits, letters, - and _, "
+                f"not {label.name[:32]!r}"
+            )
+        if kind == "OBJECT_DETECTION":
+            if label.box is None:
+                raise BadParam("param[labels] must have left, top, width and height in detection")
+            _check_box(label.box, width, height)
+
+
+def _check_box(box: Box, width: int, height: int) -> None:
+    inside = box.left >= 0 and box.top >= 0
+    inside &= box.left + box.width <= width and box.top + box.height <= height
+    if not inside or box.width <= 0 or box.height <= 0:
+        raise BadParam(f"param[labels] has a box that is not in the {width} x {height} picture")
+
+
+def check_sound(data: bytes) -> None:
+    """WAV with PCM of 1 to 15 seconds. Raises BadParam."""
+    if len(data) > MOST_SOUND_BYTES:
+        raise BadParam(f"param[entity_content] is over {MOST_SOUND_BYTES >> 20} MiB")
+    try:
+        with wave.open(io.BytesIO(data)) as sound:
+            frames, rate = sound.getnframes(), sound.getframerate()
+            size = frames * sound.getnchannels() * sound.getsampwidth()
+            read = len(sound.readframes(frames))
+    except (wave.Error, EOFError, RuntimeError, ZeroDivisionError) as error:
+        raise BadParam(f"param[entity_content] is no WAV with PCM: {error}") from None
+    if read != size:
+        raise BadParam("param[entity_content] is a WAV that is cut short")
+    low, high = _SOUND_SECONDS
+    if not low <= frames / rate <= high:
+        raise BadParam(
+            f"param[entity_content] lasts {frames / rate:.1f} s, not {low:g} to {high:g}"
+        )
+
+
+def check_text(data: bytes) -> None:
+    try:
+        length = len(data.decode())
+    except UnicodeDecodeError:
+        raise BadParam("param[entity_content] is not UTF-8") from None
+    if not 1 <= length <= MOST_CHARACTERS:
+        raise BadParam(f"param[entity_content] has {length} characters, not 1 to {MOST_CHARACTERS}")
