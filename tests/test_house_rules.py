@@ -30,6 +30,7 @@ def loaded_by(module: str) -> Set[str]:
         ("edged.cli", _ENGINES),
         ("edged.client", _ENGINES),
         ("edged.registry.registry", _ENGINES | _HTTP),
+        ("edged.datasets.store", _ENGINES | _HTTP),
         ("edged.wire", _ENGINES | _HTTP),
         ("edged.worker.main", _HTTP | {"yaml", "edged.daemon", "edged.config"}),
         ("edged.worker.zygote", _HTTP | {"yaml", "edged.daemon", "edged.config"}),
