@@ -46,9 +46,11 @@ def measure_ratios(
                 here = {name: one for name, one in wanted.items() if one.picture == shown}
                 exact = {name: one for name, one in here.items() if not one.scaled}
                 if exact:
-                    under = dict.fromkeys(rival for one in exact.values() for rival in one.under)
+                    rivals = dict.fromkeys(
+                        rival for one in exact.values() for rival in (*one.under, *one.beside)
+                    )
                     found = _cells(
-                        lab, field, model, shown, (EDGED[0], *under), (CONNECTIONS,), say
+                        lab, field, model, shown, (EDGED[0], *rivals), (CONNECTIONS,), say
                     )
                     cells += found
                     series = {cell.contender: cell.rates for cell in found}
@@ -97,7 +99,9 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    rates = {name: statistics.median(series[name]) for name in (EDGED[0], *ratio.under)}
+    rates = {
+        name: statistics.median(series[name]) for name in (EDGED[0], *ratio.under, *ratio.beside)
+    }
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
     return Outcome(*found, note=f"{note} pictures/s")
 

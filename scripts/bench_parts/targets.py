@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from scripts.bench_parts.names import LIMITS, MOBILENET, NAIVE_PEERS, OWN_PEERS, PICODET
+from scripts.bench_parts.names import LIMITS, MOBILENET, NAIVE_PEERS, OWN_PEERS, PICODET, THIN
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Ratio:
-    """edged's capacity over that of the best of `under`, at concurrency 4."""
+    """edged's capacity over that of the best of `under`, at concurrency 4. `beside` are
+    measured in the same rounds, and told of.
+    """
 
     model: str
     picture: str
     under: Tuple[str, ...]
     scaled: bool = False
+    beside: Tuple[str, ...] = ()
 
 
 _RATIOS: Dict[str, Tuple[float, str, Ratio]] = {
@@ -44,10 +47,18 @@ _RATIOS: Dict[str, Tuple[float, str, Ratio]] = {
         "naive, with `decode: scaled`",
         Ratio(MOBILENET, "2160p", ("naive",), scaled=True),
     ),
-    "edged_limit_720p": (0.92, "limit", Ratio(MOBILENET, "720p", LIMITS)),
-    "edged_limit_1080p": (0.92, "limit", Ratio(MOBILENET, "1080p", LIMITS)),
-    "edged_limit_720p_picodet": (0.97, "limit, PicoDet", Ratio(PICODET, "720p", LIMITS)),
-    "edged_limit_1080p_picodet": (0.97, "limit, PicoDet", Ratio(PICODET, "1080p", LIMITS)),
+    "edged_limit_720p": (0.92, "limit", Ratio(MOBILENET, "720p", LIMITS, beside=(THIN,))),
+    "edged_limit_1080p": (0.92, "limit", Ratio(MOBILENET, "1080p", LIMITS, beside=(THIN,))),
+    "edged_limit_720p_picodet": (
+        0.97,
+        "limit, PicoDet",
+        Ratio(PICODET, "720p", LIMITS, beside=(THIN,)),
+    ),
+    "edged_limit_1080p_picodet": (
+        0.97,
+        "limit, PicoDet",
+        Ratio(PICODET, "1080p", LIMITS, beside=(THIN,)),
+    ),
     "edged_peer_720p": (1.5, "best peer, naive inside", Ratio(MOBILENET, "720p", NAIVE_PEERS)),
     "edged_peer_1080p": (2.0, "best peer, naive inside", Ratio(MOBILENET, "1080p", NAIVE_PEERS)),
     "edged_own_peer_720p": (
