@@ -75,6 +75,16 @@ class Reader:
             raise DatasetUnknown(f"there is no dataset {number}")
         return Dataset(*row)
 
+    def find(self, owner: str, kind: Kind, name: str) -> Dataset:
+        """Raises DatasetUnknown."""
+        with self._errors():
+            row = self._db.execute(
+                f"{_DATASET} WHERE owner = ? AND kind = ? AND name = ?", (owner, kind, name)
+            ).fetchone()
+        if row is None:
+            raise DatasetUnknown(f"there is no dataset {name}")
+        return Dataset(*row)
+
     def every(self) -> List[Dataset]:
         """Of all owners, oldest first."""
         with self._errors():

@@ -91,12 +91,12 @@ class Store(Changes):
         if entity is None:
             self._check_quota(size if content is None else 0)
             entity = self._insert(digest, content, new)
-        else:
+        elif new.reviewed:
             if not new.append:
                 self._db.execute("DELETE FROM entity_labels WHERE entity = ?", (entity,))
-            self._db.execute(
-                "UPDATE entities SET reviewed = ? WHERE id = ?", (new.reviewed, entity)
-            )
+            self._db.execute("UPDATE entities SET reviewed = 1 WHERE id = ?", (entity,))
+        else:  # what is there may have been looked at since
+            return entity
         for label in new.labels:
             self._put(entity, new.dataset, label)
         if digest not in fresh and not self._contents.is_whole(digest, size):

@@ -96,7 +96,8 @@ class Quota(NamedTuple):
 class NewEntity(NamedTuple):
     """`append`: the labels are added to those that the same entity has, else take their place.
 
-    `reviewed` is false for labels that a model gave and nobody has looked at.
+    `reviewed` is false for labels that a model gave and nobody has looked at. They do not touch
+    an entity that is there already.
     """
 
     dataset: int

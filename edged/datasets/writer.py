@@ -77,6 +77,10 @@ class Datasets:
         """Raises DatasetUnknown."""
         return await self._read(lambda store: store.dataset(number))
 
+    async def find(self, owner: str, kind: Kind, name: str) -> Dataset:
+        """Raises DatasetUnknown."""
+        return await self._read(lambda store: store.find(owner, kind, name))
+
     async def list(self, owner: str, kind: Kind, page: Page) -> Tuple[int, List[Dataset]]:
         """How many there are, and those of the page, oldest first."""
         return await self._read(lambda store: store.datasets(owner, kind, page))

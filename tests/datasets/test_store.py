@@ -134,11 +134,29 @@ def test_boxes_take_the_place_of_others_too(store: Store, dataset: int) -> None:
     assert entity.labels == (Label("a", Box(2, 2, 2, 2)),)
 
 
-def test_an_entity_is_reviewed_as_of_the_last_time(store: Store, dataset: int) -> None:
-    for reviewed in (False, True):
-        added(store, text(dataset, reviewed=reviewed))
+def test_what_a_model_sees_again_stays_as_it_was_reviewed(store: Store, dataset: int) -> None:
+    def reviewed() -> bool:
         (entity,) = store.entities(dataset, 0, 10)
-        assert entity.reviewed is reviewed
+        return entity.reviewed
+
+    seen = text(dataset, b"text", "seen", reviewed=False)
+    (number,) = added(store, seen)
+    assert (reviewed(), carried(store, dataset)) == (False, [("a.txt", ["seen"])])
+    added(store, text(dataset, b"text", "right", append=False))
+    assert added(store, seen, seen._replace(append=False)) == [number, number]
+    assert (reviewed(), carried(store, dataset)) == (True, [("a.txt", ["right"])])
+
+
+def test_a_dataset_by_its_name(store: Store, dataset: int) -> None:
+    known = store.dataset(dataset)
+    assert store.find(known.owner, known.kind, known.name) == known
+    for owner, kind, name in (
+        ("another", known.kind, known.name),
+        (known.owner, "SOUND_CLASSIFICATION", known.name),
+        (known.owner, known.kind, known.name.upper() + "x"),
+    ):
+        with pytest.raises(DatasetUnknown):
+            store.find(owner, kind, name)
 
 
 def test_an_addition_to_no_dataset_takes_no_other_with_it(store: Store, dataset: int) -> None:
