@@ -44,6 +44,12 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     memory_limit: int
 
 
+class LoadNothing(msgspec.Struct, tag=True, frozen=True):
+    """The first frame to a worker without a model, which finds out whether pictures decode."""
+
+    memory_limit: int
+
+
 class PredictOptions(msgspec.Struct, frozen=True):
     """What a request may ask of a model, whatever the dialect calls it.
 
@@ -65,7 +71,7 @@ class Infer(msgspec.Struct, tag=True, frozen=True):
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded, and has run once on a blank picture."""
+    """The model is loaded, and has run once on a blank picture; or there is none to load."""
 
 
 class Running(msgspec.Struct, tag=True, frozen=True):
@@ -77,7 +83,10 @@ class Running(msgspec.Struct, tag=True, frozen=True):
 
 
 class Answer(msgspec.Struct, tag=True, frozen=True):
-    """The result of one picture; the drawn JPEG is the payload. `rss` is in bytes."""
+    """The result of one picture; the drawn JPEG is the payload. `rss` is in bytes.
+
+    `width` and `height` are those that a viewer shows, all that there is without a model.
+    """
 
     id: int
     results: List[Result]
@@ -136,7 +145,7 @@ ToZygote = Union[Spawn, Kill]
 FromZygote = Union[Spawned, NotSpawned, Exited]
 """These travel as packets of their own (SOCK_SEQPACKET), without a frame."""
 
-ToWorker = Union[Load, Infer]
+ToWorker = Union[Load, LoadNothing, Infer]
 FromWorker = Union[Loaded, Running, Answer, Failure]
 
 _encoder = msgspec.msgpack.Encoder()

@@ -38,7 +38,7 @@ def make_plans(
     left = machine.available
     for spec in specs:
         plan = _plan(spec, len(specs), settings, machine)
-        engine = plan.attempts[0].load.options.engine
+        engine = plan.attempts[0].engine
         need = capacity.least_need(spec, engine)
         if engine not in loaded:
             need += engines.ENGINES[engine].fork_server

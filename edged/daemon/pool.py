@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set
+from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Sequence, Set, Union
 
 import msgspec
 
@@ -47,8 +47,13 @@ State = Literal["loading", "ready", "failed", "stopped"]
 class Attempt(NamedTuple):
     """One engine for the model, and how many workers it then gets."""
 
-    load: wire.Load
+    load: Union[wire.Load, wire.LoadNothing]
     instances: int
+
+    @property
+    def engine(self) -> str:
+        """Empty for a worker without a model."""
+        return self.load.options.engine if isinstance(self.load, wire.Load) else ""
 
 
 class Limits(NamedTuple):
@@ -116,7 +121,7 @@ class Pool:
     @property
     def engine(self) -> str:
         """Its name; until the model is ready, of the one that is tried."""
-        return self._attempt.load.options.engine
+        return self._attempt.engine
 
     @property
     def pids(self) -> List[int]:
@@ -261,7 +266,8 @@ class Pool:
         self._dispatch()
 
     async def _try_sample(self, worker: Worker) -> None:
-        if self._sample is None:
+        load = self._attempt.load
+        if self._sample is None or isinstance(load, wire.LoadNothing):
             return
         answer: asyncio.Future[Prediction] = self._loop.create_future()
         deadline = self._loop.time() + _LOAD_SECONDS
@@ -270,9 +276,8 @@ class Pool:
             self._learn(await worker.next_finished())
         finally:
             answer.cancel()  # if it died: nobody waits for another try
-        spec = self._attempt.load.spec
-        tolerance = tolerance_of(spec.task)
-        difference = self._sample.difference((await answer).results, spec.threshold, tolerance)
+        tolerance = tolerance_of(load.spec.task)
+        difference = self._sample.difference((await answer).results, load.spec.threshold, tolerance)
         if difference is not None:
             raise ModelUnavailable(f"its answer to sample.jpg is not sample.json: {difference}")
 

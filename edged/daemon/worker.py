@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple, Union
 
 from edged import wire
 from edged.daemon.process import Death, Process
@@ -99,7 +99,7 @@ class Worker:
             return False
         return not any(job.alone for job in self.jobs.values())
 
-    async def load(self, load: wire.Load) -> wire.Loaded:
+    async def load(self, load: Union[wire.Load, wire.LoadNothing]) -> wire.Loaded:
         """Raises EdgedError when the model cannot be served, WorkerLost when the process died."""
         self._process.writer.write(wire.encode(load))
         message, _ = await self._receive()

@@ -22,7 +22,7 @@ from typing import Optional, Tuple, Union
 from edged import wire
 from edged.errors import DeadlinePassed, EdgedError
 from edged.worker.clock import Clock
-from edged.worker.model import Model, Prepared
+from edged.worker.model import Model, NoModel, Prepared
 from edged.worker.process import ResidentSize, limit_memory
 
 _Work = Tuple[wire.Infer, float, Union[Prepared, EdgedError]]
@@ -33,10 +33,10 @@ def serve(channel: socket.socket) -> int:
     """Serves one model until the daemon closes the channel; the exit status of the process."""
     try:
         load, _ = wire.receive(channel)
-        if not isinstance(load, wire.Load):
+        if isinstance(load, wire.Infer):
             raise TypeError(load)
         limit_memory(load.memory_limit)
-        model = Model(load)
+        model = Model(load) if isinstance(load, wire.Load) else NoModel()
         wire.send(channel, wire.Loaded())
     except (EOFError, ConnectionError):
         return 0
@@ -50,7 +50,7 @@ def serve(channel: socket.socket) -> int:
 
 
 class _Server:
-    def __init__(self, channel: socket.socket, model: Model) -> None:
+    def __init__(self, channel: socket.socket, model: Union[Model, NoModel]) -> None:
         self._channel = channel
         self._model = model
         self._work: queue.SimpleQueue[Optional[_Work]] = queue.SimpleQueue()

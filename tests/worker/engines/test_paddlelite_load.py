@@ -9,6 +9,7 @@ from typing import Any, List
 import numpy as np
 import pytest
 
+from edged import wire
 from edged.config import choices, load_settings
 from edged.daemon.capacity import Machine
 from edged.daemon.plan import Plan, make_plans
@@ -239,6 +240,7 @@ def test_threads_and_power_mode_where_the_build_has_them(
     (plan,) = make_plans([spec_of(twice)], load_settings(None, {}, flags), board)
     assert isinstance(plan, Plan)
     (attempt,) = plan.attempts
+    assert isinstance(attempt.load, wire.Load)
     paddlelite.load(network_of(twice), attempt.load.options)
     assert asked == [4, getattr(lite.PowerMode, f"LITE_POWER_{mode.upper()}")]
 
