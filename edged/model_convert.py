@@ -115,6 +115,7 @@ def _identity(entry: Entry, spec: ModelSpec) -> Dict[str, Any]:
         "threshold": spec.threshold,
         "instances": spec.instances,
         "threads": spec.threads,
+        "collect": spec.collect,
     }
 
 

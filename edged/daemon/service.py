@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edged import wire
 from edged.config import Settings
@@ -20,8 +20,10 @@ from edged.errors import (
 )
 from edged.image_header import read_header
 from edged.registry.registry import Entry
-from edged.registry.spec import Task
+from edged.registry.spec import ModelSpec, Task
 from edged.results import Prediction
+
+Offer = Callable[[ModelSpec, bytes, Prediction], None]
 
 
 class Served(NamedTuple):
@@ -54,12 +56,31 @@ def deadline_of(settings: Settings) -> float:
     return asyncio.get_running_loop().time() + settings.deadline
 
 
-class Service:
-    """What every dialect calls. `models` is all that the folder holds, failed ones too."""
+def check_limits(image: bytes, settings: Settings) -> None:
+    """Raises BadImage or ImageTooLarge by the header alone, before any decoder sees it."""
+    header = read_header(image)
+    if max(header.width, header.height) > settings.max_side:
+        raise ImageTooLarge(
+            f"the image is {header.width} x {header.height} pixels, "
+            f"more than {settings.max_side} on a side"
+        )
+    if header.width * header.height > settings.max_megapixels * 1e6:
+        raise ImageTooLarge(
+            f"the image is {header.width} x {header.height} pixels, "
+            f"more than {settings.max_megapixels:g} million"
+        )
 
-    def __init__(self, models: Sequence[Served], settings: Settings) -> None:
+
+class Service:
+    """What every dialect calls. `models` is all that the folder holds, failed ones too.
+
+    `offer` gets every picture with its prediction, as soon as there is one, and must not wait.
+    """
+
+    def __init__(self, models: Sequence[Served], settings: Settings, offer: Offer) -> None:
         self.models = list(models)
         self._settings = settings
+        self._offer = offer
         self._by_mid: Dict[int, Served] = {}
         self._by_name: Dict[str, Served] = {}
         for served in models:
@@ -127,23 +148,14 @@ class Service:
         pool = _pool(served, request.allowed)
         prediction = await pool.predict(request.image, request.options, request.deadline)
         visit.answered(prediction, time.monotonic() - began)
+        assert served.entry.spec is not None  # or there would be no pool
+        self._offer(served.entry.spec, request.image, prediction)
         return prediction
 
     def _check(self, request: Request) -> None:
         if asyncio.get_running_loop().time() > request.deadline:
             raise DeadlinePassed()
-        header = read_header(request.image)
-        settings = self._settings
-        if max(header.width, header.height) > settings.max_side:
-            raise ImageTooLarge(
-                f"the image is {header.width} x {header.height} pixels, "
-                f"more than {settings.max_side} on a side"
-            )
-        if header.width * header.height > settings.max_megapixels * 1e6:
-            raise ImageTooLarge(
-                f"the image is {header.width} x {header.height} pixels, "
-                f"more than {settings.max_megapixels:g} million"
-            )
+        check_limits(request.image, self._settings)
 
 
 def _pool(served: Served, allowed: Optional[Tuple[str, ...]]) -> Pool:

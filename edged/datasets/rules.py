@@ -14,23 +14,29 @@ from typing import Sequence
 from edged.datasets.types import Box, Kind, Label
 from edged.errors import BadParam
 
-KINDS: Sequence[str] = typing.get_args(Kind)
-IMAGES = frozenset({"IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION"})
+KINDS: Sequence[Kind] = typing.get_args(Kind)
+SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "webp": ".webp"}
+"""What a picture's file is called, by the format in its header."""
 
 MOST_IMAGE_BYTES = 10 << 20
 MOST_SOUND_BYTES = 4 << 20
 MOST_CHARACTERS = 10_000
 
-_MOST_DATASET_NAME = 20
-_LABEL = re.compile("[0-9A-Za-z_-]{1,20}")
+MOST_LABEL = 20
+LABEL = re.compile(f"[0-9A-Za-z_-]{{1,{MOST_LABEL}}}")
+MOST_DATASET_NAME = 20
+_ROUNDING = 1e-6  # pixels that a sum of fractions may be off by
 _MOST_ENTITY_NAME = 255  # bytes, as of a file's name
 _SOUND_SECONDS = (1.0, 15.0)
-_PCM = 1
+
+
+def is_dataset_name(name: str) -> bool:
+    return 1 <= len(name) <= MOST_DATASET_NAME and name.isprintable()
 
 
 def check_dataset_name(name: str) -> None:
-    if not 1 <= len(name) <= _MOST_DATASET_NAME or not name.isprintable():
-        raise BadParam(f"param[dataset_name] must have 1 to {_MOST_DATASET_NAME} characters")
+    if not is_dataset_name(name):
+        raise BadParam(f"param[dataset_name] must have 1 to {MOST_DATASET_NAME} characters")
 
 
 def check_entity_name(name: str) -> None:
@@ -43,9 +49,9 @@ def check_entity_name(name: str) -> None:
 def check_labels(labels: Sequence[Label], kind: Kind, width: int, height: int) -> None:
     """`width` and `height` are of a picture, in pixels."""
     for label in labels:
-        if not _LABEL.fullmatch(label.name):
+        if not LABEL.fullmatch(label.name):
             raise BadParam(
-                "param[label_name] must have 1 to 20 digits, letters, - and _, "
+                f"param[label_name] must have 1 to {MOST_LABEL} digits, letters, - and _, "
                 f"not {label.name[:32]!r}"
             )
         if kind == "OBJECT_DETECTION":
@@ -56,13 +62,14 @@ def check_labels(labels: Sequence[Label], kind: Kind, width: int, height: int) -
 
 def _check_box(box: Box, width: int, height: int) -> None:
     inside = box.left >= 0 and box.top >= 0
-    inside &= box.left + box.width <= width and box.top + box.height <= height
+    inside &= box.left + box.width <= width + _ROUNDING
+    inside &= box.top + box.height <= height + _ROUNDING
     if not inside or box.width <= 0 or box.height <= 0:
         raise BadParam(f"param[labels] has a box that is not in the {width} x {height} picture")
 
 
 def check_sound(data: bytes) -> None:
-    """WAV with PCM of 1 to 15 seconds. Raises BadParam."""
+    """WAV with PCM of 1 to 15 seconds. Raises BadParam. May take a second of hostile data."""
     if len(data) > MOST_SOUND_BYTES:
         raise BadParam(f"param[entity_content] is over {MOST_SOUND_BYTES >> 20} MiB")
     try:
@@ -70,15 +77,14 @@ def check_sound(data: bytes) -> None:
             frames, rate = sound.getnframes(), sound.getframerate()
             size = frames * sound.getnchannels() * sound.getsampwidth()
             read = len(sound.readframes(frames))
+            seconds = frames / rate
     except (wave.Error, EOFError, RuntimeError, ZeroDivisionError) as error:
         raise BadParam(f"param[entity_content] is no WAV with PCM: {error}") from None
     if read != size:
         raise BadParam("param[entity_content] is a WAV that is cut short")
     low, high = _SOUND_SECONDS
-    if not low <= frames / rate <= high:
-        raise BadParam(
-            f"param[entity_content] lasts {frames / rate:.1f} s, not {low:g} to {high:g}"
-        )
+    if not low <= seconds <= high:
+        raise BadParam(f"param[entity_content] lasts {seconds:.1f} s, not {low:g} to {high:g}")
 
 
 def check_text(data: bytes) -> None:

@@ -6,9 +6,10 @@ evaluated at run time (msgspec), so they keep to what Python 3.8 knows.
 
 from __future__ import annotations
 
-from typing import Literal, Optional, Tuple, Union
+from typing import Dict, Literal, Optional, Tuple, Union
 
 import msgspec
+from typing_extensions import Annotated
 
 Interp = Literal[
     "nearest",
@@ -198,6 +199,35 @@ class Reading(msgspec.Struct, frozen=True):
     languages: Tuple[str, ...] = ("CHN_ENG", "ENG", "auto_detect")
 
 
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Every = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class LabelRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `Collect` says otherwise of one label; None for the same."""
+
+    below: Optional[_Share] = None
+    every: Optional[_Every] = None
+
+
+class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which of the pictures that a model answers go to a dataset, with what it saw.
+
+    `dataset` is a name among the board's own; it is made when it is missing. `below`: only
+    where something has a score under it. `every`: of those that are left, the first and then
+    one in so many. `labels`: only where one of them is seen, each with a rule of its own.
+    `per_minute`: at most so many, evenly over it; there are no more once the dataset holds
+    `total` entities.
+    """
+
+    dataset: str
+    below: Optional[_Share] = None
+    every: _Every = 1
+    labels: Dict[str, LabelRule] = {}
+    per_minute: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 10
+    total: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1000
+
+
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What an exporter's folder says of a model.
 
@@ -223,6 +253,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     threads: Optional[int] = None
     decode: Decoding = "exact"
     reading: Optional[Reading] = None
+    collect: Optional[Collect] = None
 
 
 class ModelSpec(Description, frozen=True, kw_only=True):

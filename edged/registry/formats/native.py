@@ -12,6 +12,7 @@ from typing import List, Literal, Optional, Tuple, Type, Union
 import msgspec
 from typing_extensions import Annotated
 
+from edged.datasets.collect import check
 from edged.errors import ModelFolderError
 from edged.registry.document import Document, Share, convert
 from edged.registry.folder import Folder
@@ -20,6 +21,7 @@ from edged.registry.spec import (
     AnyStep,
     Boxes,
     Classes,
+    Collect,
     Decoding,
     Description,
     EngineChoice,
@@ -50,6 +52,7 @@ class Overrides(Identity, frozen=True, kw_only=True, forbid_unknown_fields=True)
     instances: Optional[_Count] = None
     threads: Optional[_Count] = None
     decode: Decoding = "exact"
+    collect: Optional[Collect] = None
 
 
 class _Native(Overrides, frozen=True, kw_only=True):
@@ -114,6 +117,8 @@ def override(folder: Folder, description: Description) -> Description:
     threshold = description.threshold if changes.threshold is None else changes.threshold
     if description.task == "ocr" and changes.decode == "scaled":
         raise ModelFolderError(f"{FILE}: decode cannot be scaled, as text is read at its full size")
+    if changes.collect is not None:
+        check(changes.collect, description.task, labels)
     return msgspec.structs.replace(
         description,
         labels=labels,
@@ -122,6 +127,7 @@ def override(folder: Folder, description: Description) -> Description:
         instances=changes.instances,
         threads=changes.threads,
         decode=changes.decode,
+        collect=changes.collect,
     )
 
 
