@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List
 
 from scripts.bench_parts import wrk
-from scripts.bench_parts.capacity import Say, rate_of
+from scripts.bench_parts.capacity import CONNECTIONS, Say, rate_of
 from scripts.bench_parts.lab import ROOT, Lab, environment
 from scripts.bench_parts.messages import Message, edged_message
 from scripts.bench_parts.models import Instance, models_folder
@@ -24,6 +24,7 @@ from scripts.bench_parts.targets import Outcome
 _IDLE_CONNECTIONS = 1000
 _REGISTERED = (1, 16, 32)
 _SETTLE_SECONDS = 1.0
+_COLLECTED_A_MINUTE = 60
 
 
 def three_models(lab: Lab, say: Say) -> Dict[str, Outcome]:
@@ -103,6 +104,28 @@ def registered(lab: Lab, say: Say) -> Dict[str, Outcome]:
         "registered_32": Outcome(*spread(ratios(series[most], series[few]))),
         "registered_memory": Outcome(growth, growth, growth, note=f"{note} MB"),
     }
+
+
+def collecting(lab: Lab, say: Say) -> Dict[str, Outcome]:
+    """Every picture is another one, and wanted as long as the minute has room for it."""
+    block = {"dataset": "bench", "per_minute": _COLLECTED_A_MINUTE, "total": 10_000_000}
+    message = edged_message(lab, picture(lab, "720p"), "binary")
+    plain = models_folder(lab, [Instance(MOBILENET)])
+    collected = models_folder(lab, [Instance(MOBILENET, {"collect": block})])
+    # The lab's own would fill up from run to run.
+    state = lab.path("run", "collecting")
+    with start_edged(lab, collected, state=state) as on, start_edged(lab, plain) as off:
+        servers = {"collecting": on, "plain": off}
+        say(f"capacity at 720p, collecting {_COLLECTED_A_MINUTE} a minute, and without")
+        series = interleave(
+            list(servers),
+            lab.rounds,
+            lambda name: (
+                wrk.load(servers[name].url, message, CONNECTIONS, lab.seconds, distinct=True).rate
+            ),
+        )
+    found = ratios(series["collecting"], series["plain"])
+    return {"collect_720p": Outcome(*spread(found))}
 
 
 def _many(lab: Lab, count: int) -> Path:

@@ -34,6 +34,7 @@ MEASUREMENTS = (
     Measurement(("worker_restart",), footprint.restart),
     Measurement(("idle_connections",), many.idle_connections),
     Measurement(("registered_32", "registered_memory"), many.registered),
+    Measurement(("collect_720p",), many.collecting),
 )
 
 

@@ -1,4 +1,5 @@
--- wrk POSTs one body again and again: wrk ... -- BODY CONTENT-TYPE ACCEPT
+-- wrk POSTs one body again and again: wrk ... -- BODY CONTENT-TYPE ACCEPT [distinct]
+-- With "distinct" it is a JPEG, and another file of the same picture every time: by a comment.
 init = function(args)
   local file = assert(io.open(args[1], "rb"))
   wrk.method = "POST"
@@ -6,6 +7,14 @@ init = function(args)
   file:close()
   wrk.headers["Content-Type"] = args[2]
   wrk.headers["Accept"] = args[3]
+  if args[4] == "distinct" then
+    local start, rest, began, count = wrk.body:sub(1, 2), wrk.body:sub(3), os.time(), 0
+    request = function()
+      count = count + 1
+      local comment = "\255\254\0\18" .. string.format("%08x%08x", began, count)
+      return wrk.format(nil, nil, nil, start .. comment .. rest)
+    end
+  end
 end
 
 done = function(summary, latency, requests)

@@ -171,6 +171,12 @@ TARGETS: Dict[str, Target] = {
             "PSS a model, idle: 17th to 32nd / 2nd to 16th",
             lower=True,
         ),
+        Target(
+            "collect_720p",
+            0.97,
+            "",
+            "capacity at 720p, another file each time: collecting 60 pictures a minute / without",
+        ),
     )
 }
 

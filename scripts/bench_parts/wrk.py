@@ -24,18 +24,24 @@ class Load(NamedTuple):
     p99: float
 
 
-def command(url: str, message: Message, connections: int, seconds: int) -> List[str]:
+def command(
+    url: str, message: Message, connections: int, seconds: int, distinct: bool = False
+) -> List[str]:
     options = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     arguments = [str(message.body), message.content_type, message.accept]
+    arguments += ["distinct"] * distinct
     return [*options, "-s", str(_SCRIPT), url + message.path, "--", *arguments]
 
 
-def load(url: str, message: Message, connections: int, seconds: int) -> Load:
-    """For `seconds`, or longer where that is too short for a single answer.
+def load(
+    url: str, message: Message, connections: int, seconds: int, distinct: bool = False
+) -> Load:
+    """For `seconds`, or longer where that is too short for a single answer. `distinct`: the
+    message is a JPEG, and each request has another file of it.
 
     Raises RuntimeError when answers got lost, or none came in a minute.
     """
-    told = command(url, message, connections, seconds)
+    told = command(url, message, connections, seconds, distinct)
     run = subprocess.run(told, capture_output=True, text=True, check=False, env=environment())
     last = run.stdout.strip().rpartition("\n")[2]
     if run.returncode != 0 or not last.startswith("{"):
@@ -43,7 +49,7 @@ def load(url: str, message: Message, connections: int, seconds: int) -> Load:
     said = json.loads(last)
     good = said["answers"] - said["refused"]
     if not (said["lost"] or good or said["refused"]) and seconds < _LONGEST:
-        return load(url, message, connections, 2 * seconds)
+        return load(url, message, connections, 2 * seconds, distinct)
     if said["lost"] or not good:
         raise RuntimeError(f"wrk on {url}{message.path}: {last}")
     took = said["microseconds"] / 1e6
