@@ -17,9 +17,12 @@ from edged.daemon import record
 from edged.daemon.answers import retry_after
 from edged.daemon.auth import Access, Gate
 from edged.daemon.capacity import this_machine
+from edged.daemon.collector import Collector
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
+from edged.daemon.dialects import datasets as dataset_api
 from edged.daemon.metrics import Metrics
 from edged.daemon.ops import Health, ModelList
+from edged.daemon.pictures import Pictures
 from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.routes import Route
 from edged.daemon.scrape import Scrape
@@ -27,6 +30,7 @@ from edged.daemon.service import Served, Service
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.watch import CodeOf, Watch
 from edged.daemon.zygote import Zygote
+from edged.datasets.writer import Datasets
 from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
 from edged.registry.registry import Entry, scan
 
@@ -53,7 +57,14 @@ def _planned(entry: Entry, plan: Union[Plan, str, None]) -> Tuple[Entry, Optiona
     return entry, plan
 
 
-def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate) -> web.Application:
+def make_app(
+    service: Service,
+    datasets: Datasets,
+    pictures: Pictures,
+    settings: Settings,
+    traffic: Traffic,
+    gate: Gate,
+) -> web.Application:
     metrics = Metrics()
     watch = Watch(metrics, _CODES, _dialect_of, settings.log_rate)
 
@@ -88,12 +99,14 @@ def make_app(service: Service, settings: Settings, traffic: Traffic, gate: Gate)
     models = easydl.EasyDL(service, settings, traffic.hold)
     text = ocr.Ocr(service, settings, traffic.hold)
     tokens = token.TokenService(gate, settings, traffic.hold)
+    sets = dataset_api.DatasetApi(datasets, pictures, settings, traffic.hold)
     add("ops", Health(service).routes(), "open")
     add("ops", ModelList(service).routes(), "setting")
     add("ops", Scrape(metrics, service).routes(), "setting")
     add("edgeboard", cameras.routes(), "setting")
     add("easydl", models.cloud_routes(), "token")
     add("ocr", text.routes(), "token")
+    add("datasets", sets.routes(), "token")
     add("token", tokens.routes(), "open")
     # Last, since it takes every path of two parts that ends as one of its own.
     add("easydl", models.local_routes(), "setting")
@@ -122,6 +135,7 @@ class _Dialect(Protocol):
 
 _DIALECTS: Dict[str, _Dialect] = {
     "token": token,
+    "datasets": dataset_api,
     "easydl": easydl,
     "ocr": ocr,
     "edgeboard": edgeboard,
@@ -138,6 +152,7 @@ _CODES: Dict[str, CodeOf] = {
     "token": _own_code,
     "easydl": baidu.code_of,
     "ocr": baidu.code_of,
+    "datasets": dataset_api.code_of,
 }
 
 
@@ -215,15 +230,25 @@ class Daemon:
         settings = self._settings
         loop = asyncio.get_running_loop()
         gate = Gate(Path(settings.state), self.wants_token)
-        surveyed = await loop.run_in_executor(None, _survey, settings)
+        self._datasets = Datasets(Path(settings.state) / "datasets", settings.datasets_quota)
+        surveying = loop.run_in_executor(None, _survey, settings)
+        await self._datasets.start()
+        try:
+            surveyed = await surveying
+        except ConfigError:
+            await self._datasets.close()
+            raise
         self._zygote = Zygote()
+        self._pictures = Pictures(settings, self._zygote)
         served = [
             Served(entry, open_pool(plan, self._zygote) if plan else None)
             for entry, plan in surveyed
         ]
-        self.service = Service(served, settings)
+        specs = [entry.spec for entry, _ in surveyed if entry.spec]
+        self._collector = Collector(self._datasets, specs)
+        self.service = Service(served, settings, self._collector.offer)
         self._traffic = Traffic(settings.max_bodies)
-        app = make_app(self.service, settings, self._traffic, gate)
+        app = make_app(self.service, self._datasets, self._pictures, settings, self._traffic, gate)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -243,6 +268,7 @@ class Daemon:
         except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
             await gate.stop()
+            await self._datasets.close()
             where = f"{settings.host}:{settings.port}"
             reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
             raise ConfigError(f"cannot listen on {where}: {reason}") from None
@@ -251,6 +277,7 @@ class Daemon:
         _log.info("serving at %s. %s", self.url, self.who_may)
         assert self._runner.server is not None
         self._closing_idle = loop.create_task(self._traffic.close_idle(self._runner.server))
+        self._collector.start()
         self._loading = [
             loop.create_task(served.pool.start()) for served in self.service.models if served.pool
         ]
@@ -270,6 +297,9 @@ class Daemon:
         await asyncio.gather(*self._loading, return_exceptions=True)
         pools = [served.pool for served in self.service.models if served.pool]
         await asyncio.gather(*(pool.stop() for pool in pools))
+        await self._pictures.stop()
+        await self._collector.stop()
+        await self._datasets.close()
         await self._gate.stop()
         await self._zygote.close()
 

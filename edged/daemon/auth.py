@@ -99,7 +99,7 @@ class Gate:
             key = self._key(_token(request))
             record.current().key = key.name
             self._quota.admit(key)
-            return await handler(request, Caller(key.name, key.rules.models))
+            return await handler(request, Caller(key.name, key.rules.models, key.api_key))
 
         return admitted
 

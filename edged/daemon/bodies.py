@@ -19,7 +19,7 @@ def parse_json(body: bytes, kind: Type[Fields]) -> Fields:
     NotJson, and InvalidArgument for JSON of another kind.
     """
     if not body.strip():
-        raise ImageMissing("the body is empty: it must be JSON with the image in it")
+        raise ImageMissing("the body is empty: it must be JSON")
     try:
         return msgspec.json.decode(body[3:] if body[:3] == _BOM else body, type=kind)
     except msgspec.ValidationError as error:

@@ -8,10 +8,12 @@ from aiohttp import web
 
 
 class Caller(NamedTuple):
-    """Whose request it is. `models` are the names that it may use, None for any."""
+    """Whose request it is. `models` are the names that it may use, None for any; `key` is its
+    API key, empty where none was asked for."""
 
     name: str = ""
     models: Optional[Tuple[str, ...]] = None
+    key: str = ""
 
 
 Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]

@@ -115,10 +115,15 @@ def code_of(error: EdgedError) -> int:
 
 
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
-    """The one place where an error takes these dialects' form."""
+    """The one place where an error takes the form of the models' APIs."""
     code = code_of(error)
-    message = MESSAGES[code]
-    # The words of a code say the same as an error of nothing more to say, unless it has another.
+    return refusal(request, error, code, MESSAGES[code])
+
+
+def refusal(request: web.Request, error: EdgedError, code: int, words: str) -> web.Response:
+    """`words` are those of the documents for the code."""
+    message = words
+    # They say the same as an error of nothing more to say, unless it has another.
     if str(error) != error.when or code != error.code:
         message = f"{message}: {error}"
     return answer(request, ErrorReply(new_log_id(), code, message))

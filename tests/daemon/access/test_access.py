@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Set, Tuple
 
 import pytest
 
 from edged.config import Settings
 from edged.daemon.app import make_app
 from edged.daemon.auth import Gate
+from edged.daemon.pictures import Pictures
 from edged.daemon.service import Service
 from edged.daemon.traffic import Traffic
+from edged.daemon.zygote import Zygote
+from edged.datasets.writer import Datasets
 from tests.daemon.access.conftest import Guarded, Serve
 from tests.daemon.access.keyring import (
     MODELS,
@@ -57,16 +61,38 @@ CLOUD += [
     f"/rest/2.0/ocr/v1/{name}"
     for name in ("accurate_basic", "general_basic", "accurate", "general")
 ]
+CLOUD += [
+    f"/rpc/2.0/easydl/{name}"
+    for name in (
+        "dataset/create",
+        "dataset/list",
+        "dataset/addentity",
+        "dataset/delete",
+        "label/list",
+        "label/delete",
+    )
+]
 
 
 def test_these_are_all_the_routes_that_there_are() -> None:
     """A new route belongs into one of the lists above."""
-    settings = Settings()
-    gate = Gate(Path("nowhere"), wants_token=True)
-    app = make_app(Service([], settings), settings, Traffic(0), gate)
-    declared = {resource.canonical for resource in app.router.resources()}
-    filled = {path.format(name="digits", tail="mid=1") for path in declared}
+    filled = {path.format(name="digits", tail="mid=1") for path in asyncio.run(declared())}
     assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, MODELS, METRICS, TOKEN}
+
+
+async def declared() -> Set[str]:
+    """The paths of an app without models, which serves nobody."""
+    settings = Settings()
+    nowhere = Path("nowhere")
+    app = make_app(
+        Service([], settings, offer=lambda *_: None),
+        Datasets(nowhere, settings.datasets_quota),
+        Pictures(settings, Zygote()),
+        settings,
+        Traffic(0),
+        Gate(nowhere, wants_token=True),
+    )
+    return {resource.canonical for resource in app.router.resources()}
 
 
 def refusals(daemon: RunningDaemon, paths: List[str]) -> Dict[str, Tuple[int, int]]:
