@@ -38,7 +38,7 @@ FIELDS = (
     LogField("method", "of HTTP"),
     LogField("route", "the route as it is declared, not the path that was sent"),
     LogField("status", "of HTTP; none where the client left before its answer"),
-    LogField("dialect", "edgeboard, easydl, ocr, token, or ops for what operators ask"),
+    LogField("dialect", "edgeboard, easydl, ocr, datasets, token, or ops for what operators ask"),
     LogField("mid", "of each model that the request reached", journal="MID"),
     LogField("code", "of the answer, as its dialect numbers it; 0 is success", journal="CODE"),
     LogField("queue_ms", "what the picture waited for a worker and for the picture before it"),

@@ -231,3 +231,12 @@ def test_a_store_that_cannot_be_opened(tmp_path: Path) -> None:
         (state / "datasets").unlink()
         api.create(CLASSES, "field")
         assert "Traceback" not in daemon.log()
+
+
+def test_they_are_counted(board: Board) -> None:
+    """By the numbers that the client reads, not by those of the board's own API."""
+    board.api.call(DELETE, {"type": CLASSES, "dataset_id": 99})
+    board.api.call(CREATE, b"no JSON")
+    told = board.api.daemon.request("GET", "/metrics").body.decode()
+    for code in (406001, 406002):
+        assert f'edged_requests_total{{code="{code}",dialect="datasets",mid=""}}' in told
