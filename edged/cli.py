@@ -30,6 +30,7 @@ from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.key_commands import keys
+from edged.listen import Address, Unix
 from edged.registry.registry import Entry, scan
 from edged.registry.sample import read_sample
 from edged.results import Result
@@ -100,21 +101,24 @@ def _announce(daemon: app.Daemon) -> None:
 
 def _print_announcement(daemon: app.Daemon) -> None:
     infos = [model_info(served) for served in daemon.service.models]
-    click.echo(f"edged {edged.__version__} on {daemon.url}")
+    click.echo(f"edged {edged.__version__} on {daemon.where}")
     rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
     print_table(["mid", "name", "task", "state", ""], rows)
     click.echo(daemon.who_may)
     for served, info in zip(daemon.service.models, infos):
         if info.state == "ready":
-            click.echo(f"Try:\n  {_curl(daemon.url, info.mid, served.entry)}")
+            click.echo(f"Try:\n  {_curl(daemon.addresses[0], info.mid, served.entry)}")
             return
     click.echo("No model is ready.")
 
 
-def _curl(url: str, mid: Optional[int], entry: Entry) -> str:
+def _curl(address: Address, mid: Optional[int], entry: Entry) -> str:
     sample = Path(entry.spec.folder, "sample.jpg") if entry.spec else Path()
     picture = shlex.quote(os.path.relpath(sample)) if sample.is_file() else "picture.jpg"
-    return f"curl --data-binary @{picture} '{url}{BINARY}?mid={mid}'"
+    socket, url = "", address.url
+    if isinstance(address, Unix):
+        socket, url = f"--unix-socket {shlex.quote(address.path)} ", "http://localhost"
+    return f"curl {socket}--data-binary @{picture} '{url}{BINARY}?mid={mid}'"
 
 
 @cli.command()

@@ -6,7 +6,6 @@ documentation and its test read name, default, limits and help from there.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Dict, Literal, Mapping, Optional, Tuple
@@ -18,6 +17,7 @@ from typing_extensions import Annotated, get_args, get_origin
 
 from edged.datasets.types import Quota
 from edged.errors import ConfigError
+from edged.listen import Addresses, parse_addresses
 from edged.registry.spec import EngineChoice
 
 ENVIRONMENT_PREFIX = "EDGED_"
@@ -34,17 +34,18 @@ def _default_state() -> str:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    host: Annotated[
-        str, Meta(min_length=1, description="Address to listen on; 0.0.0.0 is every one of them.")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    ] = 9876
+    listen: Annotated[
+        Addresses,
+        Meta(
+            description="Addresses to listen on, with spaces between: HOST:PORT, [IPV6]:PORT or "
+            "unix:/PATH. 0.0.0.0 is every IPv4 address of the machine, port 0 a free one."
+        ),
+    ] = parse_addresses("127.0.0.1:9876")
     auth: Annotated[
         Literal["required", "off", "unset"],
         Meta(
             description="Whether the EdgeBoard and EasyDL-local routes want a token. Unset is "
-            "off, and only for a `host` that no other machine reaches."
+            "off, and only if no other machine reaches an address of `listen`."
         ),
     ] = "unset"
     cors_origins: Annotated[
@@ -178,22 +179,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wants_token(self) -> bool:
         """What `auth` comes to. Raises ConfigError where it must be said and is not."""
-        if self.auth == "unset" and not _is_loopback(self.host):
+        reached = [str(address) for address in self.listen if not address.is_local]
+        if self.auth == "unset" and reached:
             raise ConfigError(
-                f"host {self.host} is open to other machines: say `auth: required` (cameras and "
-                "apps must send a token) or `auth: off` (whoever reaches it may use it)"
+                f"listen: other machines reach {', '.join(reached)}: say `auth: required` (cameras "
+                "and apps must send a token) or `auth: off` (whoever reaches it may use it)"
             )
         return self.auth == "required"
 
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Loader(yaml.SafeLoader):
@@ -258,6 +253,13 @@ def _read(file: str) -> Mapping[str, Any]:
     return content
 
 
+def _addresses(kind: type, value: object) -> Addresses:
+    """Of `kind`, the one type here that msgspec does not know. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text, such as '0.0.0.0:9876 [::1]:8099'")
+    return parse_addresses(value)
+
+
 def _checked(values: Mapping[str, Any], source: str, strict: bool) -> Mapping[str, Any]:
     """`strict`: types as they stand; else numbers may come as text."""
     checked = {}
@@ -266,7 +268,8 @@ def _checked(values: Mapping[str, Any], source: str, strict: bool) -> Mapping[st
             known = ", ".join(FIELDS)
             raise ConfigError(f"{source}: there is no setting {name!r}; there are: {known}")
         try:
-            checked[name] = msgspec.convert(value, FIELDS[name].type, strict=strict)
+            kind = FIELDS[name].type
+            checked[name] = msgspec.convert(value, kind, strict=strict, dec_hook=_addresses)
         except msgspec.ValidationError as error:
             among = ", ".join(choices(name))
             reason = f"{value!r} is none of {among}" if among else str(error)

@@ -47,7 +47,7 @@ from tests.daemon.contract import (
 from tests.support import DEMO_MODELS, FIXTURES, ROOT, Answer, alive
 
 _PATIENCE = 600
-_FLAGS = ["--port=0", "--deadline=300", "--run-timeout=300", "--memory-mib=4096"]
+_FLAGS = ["--listen=127.0.0.1:0", "--deadline=300", "--run-timeout=300", "--memory-mib=4096"]
 # What Paddle Lite answers on x86-64, and what a reference implementation does.
 _DEMO, _GOLDEN = Tolerance(0.001, 0.1, 0.0), Tolerance(0.005, 0.5, 0.0)
 _PICODET, _PHOTO = "picodet_xs_320_coco", "bus.jpg"

@@ -56,8 +56,8 @@ def post(url: str, picture: bytes) -> float:
 
 
 def measure(models: Path, engine: str, state: str) -> List[Figures]:
-    command = [sys.executable, "-m", "edged", "serve", "--port=0", f"--engine={engine}"]
-    command += ["--log-level=warning"]
+    command = [sys.executable, "-m", "edged", "serve", f"--engine={engine}"]
+    command += ["--listen=127.0.0.1:0", "--log-level=warning"]
     command += [f"--models={models}", f"--state={state}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         try:

@@ -51,9 +51,9 @@ class RunningDaemon:
     ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="edged-test-", suffix=".log")  # noqa: SIM115
         # Tests look for the line of each request.
-        settings = {"log_rate": 100000, **settings}
-        flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        command = [sys.executable, "-m", "tests.guarded", "serve", "--port=0", *flags]
+        given = {"listen": "127.0.0.1:0", "log_rate": 100000, **settings}
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        command = [sys.executable, "-m", "tests.guarded", "serve", *flags]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("EDGED_")}
         environment["PYTHONWARNINGS"] = "error"
         if libraries is not None:

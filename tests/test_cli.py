@@ -347,7 +347,7 @@ def test_a_size_that_an_nb_does_not_tell_is_said(tmp_path: Path) -> None:
             ["predict", str(DIGITS / "sample.jpg"), "--mid=1", "--show=/no/such/folder/x.jpg"],
             "/no/such/folder/x.jpg",
         ),
-        (["serve", "--port=many"], "port"),
+        (["serve", "--listen=127.0.0.1:many"], "listen"),
         (["serve", "--models=/no/such/folder"], "/no/such/folder"),
         (["serve", "--prot=1"], "--prot"),
         (["serve", "--config=/no/such/file"], "/no/such/file"),
@@ -363,14 +363,15 @@ def test_a_wrong_use_is_one_clear_line(arguments: List[str], said: str, tmp_path
 
 
 def test_a_port_in_use_is_named(daemon: RunningDaemon, models: Path, state: Path) -> None:
-    done = edged("serve", f"--port={daemon.port}", f"--models={models}", f"--state={state}")
+    listen = f"--listen=127.0.0.1:{daemon.port}"
+    done = edged("serve", listen, f"--models={models}", f"--state={state}")
     assert done.returncode == 1
     assert str(daemon.port) in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_serving_goes_on_when_nobody_reads_the_announcement(models: Path, state: Path) -> None:
-    command = [sys.executable, "-m", "edged", "serve", "--port=0"]
+    command = [sys.executable, "-m", "edged", "serve", "--listen=127.0.0.1:0"]
     command += [f"--models={models}", f"--state={state}", "--log-level=debug"]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Protocol, Tuple, Union
+from typing import Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Tuple, Union
 
 import aiohttp_cors
 import msgspec
@@ -20,6 +22,7 @@ from edged.daemon.capacity import this_machine
 from edged.daemon.collector import Collector
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
 from edged.daemon.dialects import datasets as dataset_api
+from edged.daemon.listeners import Listeners, take_held
 from edged.daemon.metrics import Metrics
 from edged.daemon.ops import Health, ModelList
 from edged.daemon.pictures import Pictures
@@ -27,11 +30,13 @@ from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.routes import Route
 from edged.daemon.scrape import Scrape
 from edged.daemon.service import Served, Service
+from edged.daemon.systemd import Systemd
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.watch import CodeOf, Watch
 from edged.daemon.zygote import Zygote
 from edged.datasets.writer import Datasets
-from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
+from edged.errors import EdgedError, NoRoute, NotPermitted, WrongMethod
+from edged.listen import Address
 from edged.registry.registry import Entry, scan
 
 _log = logging.getLogger(__name__)
@@ -207,13 +212,23 @@ def _is_long_or_asked_for(request: web.Request) -> bool:
 class Daemon:
     """The running whole: `start`, then `stop`, on the main thread's loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, held: Sequence[socket.socket]) -> None:
+        """`held` are the sockets that systemd passed. Raises ConfigError."""
         self._settings = settings
         self._zygote: Zygote
         self._loading: List[asyncio.Task[None]] = []
         self.service: Service
         self.wants_token = settings.wants_token
-        self.url = ""
+        self._listeners = Listeners(settings.listen, held)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, with the ports that were free."""
+        return self._listeners.addresses
+
+    @property
+    def where(self) -> str:
+        return ", ".join(address.url for address in self.addresses)
 
     @property
     def who_may(self) -> str:
@@ -262,34 +277,46 @@ class Daemon:
         await self._runner.setup()
         await gate.start()
         self._gate = gate
-        self._site = web.TCPSite(self._runner, settings.host, settings.port)
         try:
-            await self._site.start()
-        except (OSError, UnicodeError) as error:
+            await self._listeners.open(self._runner)
+        except EdgedError:
+            await self._listeners.close()
             await self._runner.cleanup()
             await gate.stop()
             await self._datasets.close()
-            where = f"{settings.host}:{settings.port}"
-            reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
-            raise ConfigError(f"cannot listen on {where}: {reason}") from None
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        _log.info("serving at %s. %s", self.url, self.who_may)
+            raise
+        _log.info("serving at %s. %s", self.where, self.who_may)
         assert self._runner.server is not None
-        self._closing_idle = loop.create_task(self._traffic.close_idle(self._runner.server))
+        self._server = self._runner.server
+        self._closing_idle = loop.create_task(self._traffic.close_idle(self._server))
         self._collector.start()
         self._loading = [
             loop.create_task(served.pool.start()) for served in self.service.models if served.pool
         ]
+        self._opening = loop.create_task(self._open_held())
+
+    async def _open_held(self) -> None:
+        """Whoever connects while models load had better wait than be refused, but not for
+        longer than an answer may take."""
+        if self._listeners.any_held and self._loading:
+            await asyncio.wait(self._loading, timeout=self._settings.deadline)
+        await self._listeners.open_held(self._runner)
 
     async def loaded(self) -> None:
-        """Waits until every model is ready or failed."""
-        await asyncio.gather(*self._loading)
+        """Waits until every model is ready or failed, and every address open."""
+        await asyncio.gather(*self._loading, self._opening)
+
+    def swept(self) -> float:
+        """Since when, in the loop's time, the workers of every model were looked at."""
+        pools = [served.pool for served in self.service.models if served.pool]
+        return min((pool.swept for pool in pools), default=asyncio.get_running_loop().time())
 
     async def stop(self) -> None:
         """Refuses what is new, answers what was accepted, ends the workers."""
-        await self._site.stop()
-        await self._traffic.stop(self._settings.deadline + 1)
+        self._opening.cancel()
+        await asyncio.gather(self._opening, return_exceptions=True)
+        await self._listeners.close()
+        await self._traffic.stop(self._server, self._settings.deadline + 1)
         await self._runner.cleanup()
         self._closing_idle.cancel()
         for task in self._loading:
@@ -313,15 +340,22 @@ async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    daemon = Daemon(settings)
+    systemd = Systemd(os.environ)
+    daemon = Daemon(settings, take_held(os.environ))
+    starting = loop.create_task(systemd.ask_for_time())
     await daemon.start()
+    feeding = loop.create_task(systemd.feed_watchdog(daemon.swept))
     try:
         stopped = loop.create_task(stop.wait())
         loaded = loop.create_task(daemon.loaded())
         await asyncio.wait([stopped, loaded], return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
         if loaded.done():
             loaded.result()
+            systemd.ready()
             await loop.run_in_executor(None, announce, daemon)  # it prints, and looks at files
         await stopped
     finally:
+        systemd.stopping(settings.deadline)
         await daemon.stop()
+        feeding.cancel()

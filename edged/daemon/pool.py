@@ -12,7 +12,7 @@ from typing import Coroutine, List, Literal, NamedTuple, NoReturn, Optional, Seq
 import msgspec
 
 from edged import wire
-from edged.daemon.hang import kill_hung
+from edged.daemon.hang import Sweep
 from edged.daemon.poison import Poison
 from edged.daemon.process import Death
 from edged.daemon.queue import JobQueue
@@ -108,6 +108,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._workers: List[Worker] = []
         self._queue = JobQueue(name, limits.queue, self._workers)
+        self._sweep = Sweep(name, self._workers, limits.run_timeout)
         self._tasks: Set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._deaths_without_answer = 0
@@ -127,10 +128,15 @@ class Pool:
     def pids(self) -> List[int]:
         return [worker.pid for worker in self._workers]
 
+    @property
+    def swept(self) -> float:
+        """When its workers were last looked at for one that hangs, in the loop's time."""
+        return self._sweep.last
+
     async def start(self) -> None:
         """Returns when the model is ready or failed: `state` says which."""
+        self._run(self._sweep.run())
         await self._poison.load()
-        self._run(kill_hung(self._name, self._workers, self._limits.run_timeout))
         self._run(self._supervise())
         await self._settled.wait()
         if self.state == "ready":

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Awaitable, Callable, Dict
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from edged.daemon import record
-from edged.errors import QueueFull, Stopping
+from edged.errors import QueueFull
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # A connection that has sent no whole request, or taken no answer, for so long is closed.
 IDLE_SECONDS = 75.0
 _SWEEP_SECONDS = 5.0
+# At the end a connection that is kept alive has so long for one request more: its client may
+# have sent that before it can know.
+_LAST_REQUEST_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 
 
 class Traffic:
-    """Passes requests on until `stop`, and knows when the last of them is answered.
+    """Passes requests on, and knows when the last of them is answered.
 
     All bodies together may hold `most_bytes`, so that many clients at once cannot take
     the memory that the models need.
@@ -32,21 +35,13 @@ class Traffic:
         self.stopping = False
         # A connection has one request under way at a time; the value is what its body holds.
         self._under_way: Dict[web.RequestHandler, int] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Raises Stopping for a request that begins after `stop`."""
-        if self.stopping:
-            raise Stopping()
         self._under_way[request.protocol] = 0
-        self._idle.clear()
         try:
             return await handler(request)
         finally:
             self._bytes -= self._under_way.pop(request.protocol)
-            if not self._under_way:
-                self._idle.set()
 
     def hold(self, request: web.Request, size: int) -> None:
         """Counts `size` more bytes of its body. Raises QueueFull when all hold too much."""
@@ -56,12 +51,18 @@ class Traffic:
         self._under_way[request.protocol] += size
         record.current().bytes_in += size
 
-    async def stop(self, seconds: float) -> None:
-        """Refuses what is new, and waits until what is under way is answered."""
+    async def stop(self, server: web.Server, seconds: float) -> None:
+        """Waits until what is under way is answered, and each connection has had its last
+        request; for `seconds` at most, as past every deadline whoever is left has stopped
+        reading.
+        """
         self.stopping = True
-        # Past every deadline whoever is left has stopped reading.
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while server.connections and loop.time() - began < seconds:
+            if not self._under_way and loop.time() - began > _LAST_REQUEST_SECONDS:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def close_idle(self, server: web.Server) -> None:
         """Closes, for ever, the connections that have no request under way for too long."""

@@ -81,7 +81,7 @@ class Server:
 
 def edged_command(lab: Lab, models: Path, port: int, settings: Mapping[str, object]) -> List[str]:
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    fixed = [f"--port={port}", f"--models={models}", f"--state={lab.path('state')}"]
+    fixed = [f"--listen=127.0.0.1:{port}", f"--models={models}", f"--state={lab.path('state')}"]
     return [lab.python("own"), "-m", "edged", "serve", *fixed, "--log-level=warning", *flags]
 
 

@@ -106,8 +106,8 @@ def tally(total: Served, scene: Scene, answers: Sequence[Answer]) -> None:
 def _serving(models: Path) -> Iterator[str]:
     """The address of a daemon with these models."""
     with tempfile.TemporaryDirectory() as state:
-        command = [sys.executable, "-m", "edged", "serve", "--port=0", "--deadline=60"]
-        command += ["--run-timeout=60", f"--models={models}", f"--state={state}"]
+        command = [sys.executable, "-m", "edged", "serve", "--listen=127.0.0.1:0"]
+        command += ["--deadline=60", "--run-timeout=60", f"--models={models}", f"--state={state}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
             try:
                 announced = re.search(r"on (http://\S+:\d+)", daemon.stdout.readline())

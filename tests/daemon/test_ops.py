@@ -133,7 +133,8 @@ def loading(models: Path, tmp_path: Path) -> Iterator[RunningDaemon]:
     for number in range(9):
         port = free_port()
         state = tmp_path / f"state-{number}"
-        daemon = RunningDaemon(wait=False, models=models, state=state, port=port)
+        listen = f"127.0.0.1:{port}"
+        daemon = RunningDaemon(wait=False, models=models, state=state, listen=listen)
         daemon.port = port
         (fork_server,) = wait_for(partial(started_programs, daemon))
         os.kill(fork_server, signal.SIGSTOP)

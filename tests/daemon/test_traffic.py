@@ -26,7 +26,7 @@ def test_an_upload_that_is_under_way_at_sigterm_is_answered(
         daemon.process.send_signal(signal.SIGTERM)
         wait_for(lambda: refuses(daemon))
         late = waiting.post(path, image)  # the first that this connection asks
-        assert (late.status, late.json["code"]) == (503, 336100)
+        assert late.json["code"] == 0
         assert late.headers["connection"] == "close"
         connection.send(image[1000:])
         answer = connection.answer()
@@ -95,7 +95,7 @@ def test_an_empty_form_lacks_its_image(daemon: RunningDaemon) -> None:
 def test_the_url_of_an_ipv6_address_has_its_brackets(
     start_daemon: Callable[..., RunningDaemon],
 ) -> None:
-    daemon = start_daemon(host="::1", wait=False)
+    daemon = start_daemon(listen="[::1]:0", wait=False)
     said: List[str] = wait_for(lambda: [w for w in daemon.log().split() if w.startswith("http")])
     assert said[0].startswith("http://[::1]:")
 

@@ -15,8 +15,10 @@ from tests.daemon.access.conftest import Serve
 from tests.daemon.access.keyring import MODELS
 from tests.support import ROOT, wait_for
 
-OTHERS = ["0.0.0.0", "::", "192.0.2.7", "board.example", "127.0.0.1.evil.example", "::ffff:0.0.0.0"]
-LOOPBACK = ["127.0.0.1", "127.1.2.3", "::1", "localhost"]
+OTHERS = ["0.0.0.0", "[::]", "192.0.2.7", "board.example", "127.0.0.1.evil.example"]
+OTHERS += ["[::ffff:0.0.0.0]"]
+LOOPBACK = ["127.0.0.1", "127.1.2.3", "[::1]", "localhost"]
+UNIX = "unix:/run/edged/edged.sock"
 
 
 def configured(tmp_path: Path, content: str) -> str:
@@ -25,35 +27,37 @@ def configured(tmp_path: Path, content: str) -> str:
     return str(file)
 
 
+@pytest.mark.parametrize("others", ["", f"{UNIX} 127.0.0.1:1 "])
 @pytest.mark.parametrize("host", OTHERS)
-def test_a_host_that_others_reach_needs_auth_to_be_said(host: str) -> None:
+def test_an_address_that_others_reach_needs_auth_to_be_said(host: str, others: str) -> None:
+    listen = f"{others}{host}:80"
     for said in ({}, {"auth": "unset"}):
-        with pytest.raises(ConfigError, match=r"`auth: required`.*`auth: off`"):
-            _ = load_settings(None, {}, {"host": host, **said}).wants_token
-    assert load_settings(None, {}, {"host": host, "auth": "required"}).wants_token
-    assert not load_settings(None, {}, {"host": host, "auth": "off"}).wants_token
+        with pytest.raises(ConfigError, match=r" \S+:80: .*`auth: required`.*`auth: off`"):
+            _ = load_settings(None, {}, {"listen": listen, **said}).wants_token
+    assert load_settings(None, {}, {"listen": listen, "auth": "required"}).wants_token
+    assert not load_settings(None, {}, {"listen": listen, "auth": "off"}).wants_token
 
 
-@pytest.mark.parametrize("host", LOOPBACK)
-def test_on_loopback_it_is_off_unless_it_is_said(host: str) -> None:
-    assert not load_settings(None, {}, {"host": host}).wants_token
-    assert load_settings(None, {}, {"host": host, "auth": "required"}).wants_token
+@pytest.mark.parametrize("listen", [*(f"{host}:80" for host in LOOPBACK), UNIX])
+def test_where_no_other_machine_comes_it_is_off_unless_it_is_said(listen: str) -> None:
+    assert not load_settings(None, {}, {"listen": listen}).wants_token
+    assert load_settings(None, {}, {"listen": listen, "auth": "required"}).wants_token
 
 
 @pytest.mark.parametrize("by", ["flag", "file"])
 def test_the_daemon_refuses_to_start(tmp_path: Path, by: str) -> None:
-    given = ["--host=0.0.0.0"]
+    given = ["--listen=127.0.0.1:0 0.0.0.0:0"]
     if by == "file":
-        given = [f"--config={configured(tmp_path, 'host: 0.0.0.0')}"]
+        given = [f"--config={configured(tmp_path, 'listen: 0.0.0.0:0')}"]
     done = subprocess.run(
-        [sys.executable, "-m", "edged", "serve", "--port=0", f"--state={tmp_path}", *given],
+        [sys.executable, "-m", "edged", "serve", f"--state={tmp_path}", *given],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "host 0.0.0.0" in done.stderr
+    assert "reach 0.0.0.0:0:" in done.stderr
     assert "`auth: required`" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
@@ -83,7 +87,7 @@ def test_it_is_said_in_so_many_words(
     tmp_path: Path, file: str, environment: Dict[str, str], flags: Dict[str, str], wanted: object
 ) -> None:
     """`wanted` None: refused, and the setting is named."""
-    config = configured(tmp_path, f"host: 0.0.0.0\n{file}\n")
+    config = configured(tmp_path, f"listen: 0.0.0.0:0\n{file}\n")
     if wanted is None:
         with pytest.raises(ConfigError, match="auth"):
             load_settings(config, environment, flags)
@@ -92,8 +96,7 @@ def test_it_is_said_in_so_many_words(
 
 
 def test_what_is_open_is_said_at_the_start(serve: Serve, tmp_path: Path) -> None:
-    config = configured(tmp_path, "host: 0.0.0.0\nauth: off\n")
-    daemon = serve(config=config)
+    daemon = serve(config=configured(tmp_path, "auth: off"), listen="0.0.0.0:0")
     wait_for(lambda: "Open to whoever reaches it" in daemon.log())
     line = next(line for line in daemon.log().splitlines() if "Open to" in line)
     assert "serving at" in line  # logged, before the models are loaded
@@ -103,7 +106,7 @@ def test_what_is_open_is_said_at_the_start(serve: Serve, tmp_path: Path) -> None
 
 
 def test_what_is_closed_is_said_at_the_start(serve: Serve) -> None:
-    daemon = serve(host="0.0.0.0", auth="required")
+    daemon = serve(listen="0.0.0.0:0", auth="required")
     wait_for(lambda: "Every route but health and the token service wants a token" in daemon.log())
     assert "Open to" not in daemon.log()
     assert daemon.request("GET", MODELS).status == 401

@@ -114,10 +114,9 @@ class Asked:
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, response.read())
 
-    def again(self, image: bytes, mid: int = MID) -> Answer:
-        """Another request on the same connection."""
+    def ask_again(self, image: bytes, mid: int = MID) -> None:
+        """On the same connection, after the answer."""
         self._connection.request("POST", f"/api/model/service/binary?mid={mid}", image)
-        return self.answer()
 
     def go_away(self) -> None:
         self._connection.close()

@@ -118,7 +118,7 @@ def test_the_others_serve_meanwhile(serve: Serve, colours: Path, tmp_path: Path)
     """And a daemon that is stopped in the pause before a restart stops at once."""
     add_crashing_model(colours, tmp_path)
     port = free_port()
-    daemon = serve(colours, wait=False, port=port)
+    daemon = serve(colours, wait=False, listen=f"127.0.0.1:{port}")
     daemon.port = port
     wait_for(lambda: len(times(daemon.log(), "bad: lost worker")) == 3)
     assert daemon.request("GET", "/readyz").status == 503
