@@ -21,6 +21,8 @@ from edged.listen import Addresses, parse_addresses
 from edged.registry.spec import EngineChoice
 
 ENVIRONMENT_PREFIX = "EDGED_"
+FILE_VARIABLE = "EDGED_CONFIG"
+"""Names the file, where no flag does; not itself a setting."""
 
 # As browsers send them: lower case, and a port only if it is not the usual one.
 _HOST = r"([a-z0-9.-]+|\[[0-9a-f:]+\])"
@@ -232,7 +234,7 @@ def load_settings(
     from_environment = {
         name[len(ENVIRONMENT_PREFIX) :].lower(): value
         for name, value in environment.items()
-        if name.startswith(ENVIRONMENT_PREFIX)
+        if name.startswith(ENVIRONMENT_PREFIX) and name != FILE_VARIABLE
     }
     values.update(_checked(from_environment, "the environment (EDGED_*)", strict=False))
     values.update(_checked(flags, "the command line", strict=False))

@@ -21,7 +21,9 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
         for name in reversed(names):
             text = f"{config.describe(name)}  [default: {config.default(name)}]"
             command = click.option(f"--{name.replace('_', '-')}", name, help=text)(command)
-        return click.option("--config", "file", help="YAML file of settings.")(command)
+        text = f"YAML file of settings.  [variable: {config.FILE_VARIABLE}]"
+        named = click.option("--config", "file", envvar=config.FILE_VARIABLE, help=text)
+        return named(command)
 
     return decorate
 

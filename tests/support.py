@@ -8,13 +8,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Match, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, Match, NamedTuple, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT.parent / "shared" / "fixtures"
@@ -23,6 +24,20 @@ LITE = importlib.util.find_spec("paddlelite") is not None
 """Whether Paddle Lite is installed."""
 
 _START_SECONDS = 60.0
+
+# Runs a command with descriptors 3 and on (sd_listen_fds(3)), which are those of its first argument.
+_AS_SYSTEMD = """
+import fcntl, os, sys
+passed = [int(text) for text in sys.argv[1].split(",")]
+given = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 50) for descriptor in passed]
+for descriptor in passed:
+    os.close(descriptor)
+for place, descriptor in enumerate(given, 3):
+    os.dup2(descriptor, place)
+    os.close(descriptor)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(given)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Answer(NamedTuple):
@@ -39,7 +54,8 @@ class RunningDaemon:
     """`edged serve` on a free port, as a process of its own. Keywords are its settings.
 
     `libraries` is a folder whose modules go before those that are installed. `stderr` is a
-    descriptor in the place of the file that `log` reads.
+    descriptor in the place of the file that `log` reads. `held` are sockets that it gets as
+    from systemd, `environment` what it has beside the test's own.
     """
 
     def __init__(
@@ -47,6 +63,8 @@ class RunningDaemon:
         wait: bool = True,
         libraries: Optional[Path] = None,
         stderr: int = subprocess.STDOUT,
+        held: Sequence[socket.socket] = (),
+        environment: Optional[Mapping[str, str]] = None,
         **settings: object,
     ) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="edged-test-", suffix=".log")  # noqa: SIM115
@@ -54,12 +72,20 @@ class RunningDaemon:
         given = {"listen": "127.0.0.1:0", "log_rate": 100000, **settings}
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         command = [sys.executable, "-m", "tests.guarded", "serve", *flags]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("EDGED_")}
-        environment["PYTHONWARNINGS"] = "error"
+        descriptors = [one.fileno() for one in held]
+        if held:
+            command = [sys.executable, "-c", _AS_SYSTEMD, ",".join(map(str, descriptors)), *command]
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("EDGED_")}
+        variables.update(environment or {}, PYTHONWARNINGS="error")
         if libraries is not None:
-            environment["PYTHONPATH"] = str(libraries)
+            variables["PYTHONPATH"] = str(libraries)
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=self._log, stderr=stderr, env=environment
+            command,
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=stderr,
+            env=variables,
+            pass_fds=descriptors,
         )
         self.port = 0
         if wait:

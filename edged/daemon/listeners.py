@@ -64,8 +64,11 @@ class Listeners:
         for address in addresses:
             by_address.pop(_key(address), None)
         for other in by_address.values():
+            where = _address_of(other)
+            for one in held:
+                one.close()
             raise ConfigError(
-                f"listen: systemd passes a socket for {_address_of(other)}, which is not among "
+                f"listen: systemd passes a socket for {where}, which is not among "
                 f"{addresses}: make `listen` and edged.socket (systemctl edit edged.socket) agree"
             )
         self._held = list(held)
@@ -101,7 +104,7 @@ class Listeners:
 
     async def _accept(self, runner: web.AppRunner, opened: Sequence[socket.socket]) -> None:
         for one in opened:
-            site = web.SockSite(runner, one)
+            site = web.SockSite(runner, one, backlog=socket.SOMAXCONN)
             await site.start()
             self._sites.append(site)
 

@@ -1,0 +1,172 @@
+"""What the daemon tells systemd, read as systemd reads it; and its units, as systemd judges them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List
+
+import pytest
+
+from edged.daemon.systemd import Systemd
+from tests.daemon.test_listen import programs
+from tests.support import ROOT, RunningDaemon, wait_for
+
+Start = Callable[..., RunningDaemon]
+UNITS = ROOT / "systemd"
+
+
+class Listener:
+    """Systemd's end of NOTIFY_SOCKET; `name` as the variable has it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + name[1:] if name.startswith("@") else name)
+        self._socket.setblocking(False)
+        self.said: List[str] = []
+
+    def hears(self, word: str) -> bool:
+        """Whether it was said by now."""
+        while True:
+            try:
+                self.said.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return any(word in message.splitlines() for message in self.said)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["a file", "an abstract address"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
+    name = str(tmp_path / "notify") if request.param == "a file" else f"@edged-test-{os.getpid()}"
+    listener = Listener(name)
+    yield listener
+    listener.close()
+
+
+def test_from_the_start_to_the_end(start_small: Start, listener: Listener) -> None:
+    environment = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "4000000"}
+    daemon = start_small(wait=False, environment=environment)
+    fork_server = wait_for(lambda: programs(daemon))[0]
+    os.kill(fork_server, signal.SIGSTOP)
+    wait_for(lambda: listener.hears("WATCHDOG=1"))
+    assert not listener.hears("READY=1")
+    assert listener.said[0] == "EXTEND_TIMEOUT_USEC=30000000"
+    os.kill(fork_server, signal.SIGCONT)
+    daemon.wait_loaded()
+    assert listener.hears("READY=1")
+    listener.said.clear()
+    wait_for(lambda: listener.hears("WATCHDOG=1"))
+    daemon.close()
+    assert listener.hears("STOPPING=1")
+    assert not any("EXTEND" in message for message in listener.said if "STOPPING" not in message)
+    assert "EXTEND_TIMEOUT_USEC=40000000" in listener.said[-1]  # a deadline of 10 s, and 30
+
+
+def test_what_stands_still_is_not_fed(start_small: Start, listener: Listener) -> None:
+    environment = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "1000000"}
+    daemon = start_small(environment=environment)
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    listener.hears("")
+    listener.said.clear()
+    time.sleep(2)
+    assert not listener.hears("WATCHDOG=1")
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    wait_for(lambda: listener.hears("WATCHDOG=1"))
+
+
+def test_a_loop_that_turns_is_not_enough(listener: Listener) -> None:
+    """The workers must have been looked at, since it was last fed."""
+    variables = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "200000"}
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        swept = loop.time()
+        feeding = loop.create_task(Systemd(dict(variables)).feed_watchdog(lambda: swept))
+        await asyncio.sleep(0.5)
+        assert not listener.hears("WATCHDOG=1")
+        swept = loop.time()
+        while not listener.hears("WATCHDOG=1"):
+            await asyncio.sleep(0.01)
+        listener.said.clear()
+        await asyncio.sleep(0.5)
+        assert not listener.hears("WATCHDOG=1")
+        feeding.cancel()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+@pytest.mark.parametrize("pid", ["1", "x"])
+def test_the_watchdog_of_another_process_is_not_fed(listener: Listener, pid: str) -> None:
+    variables = {"NOTIFY_SOCKET": listener.name, "WATCHDOG_USEC": "1", "WATCHDOG_PID": pid}
+    loop_time = iter(range(10**9))
+    asyncio.run(Systemd(variables).feed_watchdog(lambda: next(loop_time)))  # it ends at once
+    assert variables == {}
+    assert not listener.hears("WATCHDOG=1")
+
+
+def test_when_nobody_listens_any_more_it_serves(start_small: Start, tmp_path: Path) -> None:
+    daemon = start_small(environment={"NOTIFY_SOCKET": str(tmp_path / "gone")})
+    assert daemon.request("GET", "/healthz").status == 200
+    assert "systemd does not hear READY=1" in daemon.log()
+
+
+# -- the units
+
+
+@pytest.fixture
+def analyze() -> str:
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        pytest.skip("there is no systemd-analyze")
+    return found
+
+
+def test_the_units_are_sound(analyze: str, tmp_path: Path) -> None:
+    for name in ("edged.service", "edged.socket"):
+        content = (UNITS / name).read_text()
+        # What is not installed here would be found missing.
+        (tmp_path / name).write_text(re.sub("^ExecStart=.*", "ExecStart=/bin/true", content, 0, re.M))
+    units = [str(tmp_path / name) for name in ("edged.service", "edged.socket")]
+    done = subprocess.run([analyze, "verify", "--man=no", *units], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_service_is_confined(analyze: str) -> None:
+    command = [analyze, "security", "--offline=true", "--threshold=20", UNITS / "edged.service"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze judges no file")
+    assert done.returncode == 0, done.stdout[-200:]
+
+
+def test_what_the_engines_need_is_left_to_them() -> None:
+    settings = settings_of(UNITS / "edged.service")
+    assert not {"MemoryDenyWriteExecute", "ProcSubset"} & set(settings)
+    assert "@resources" not in settings["SystemCallFilter"]
+
+
+def settings_of(unit: Path) -> Dict[str, str]:
+    """By name; those of a name that stands there more than once are joined."""
+    settings: Dict[str, str] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.MULTILINE):
+        settings[name] = f"{settings.get(name, '')} {value}".strip()
+    return settings
+
+
+def test_socket_configuration_and_setting_name_one_address() -> None:
+    from edged.config import load_settings
+
+    settings = load_settings(str(UNITS / "edged.yaml"), {}, {})
+    (address,) = settings.listen
+    assert settings_of(UNITS / "edged.socket")["ListenStream"] == str(address) == "0.0.0.0:9876"
+    assert settings.wants_token is False

@@ -1,0 +1,338 @@
+"""edged installed on a Debian of its own, from the first start to the removal.
+
+The tests are one story and run in their order: each goes on from where the one before left
+the machine.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple
+
+import pytest
+
+from tests.daemon.contract import BINARY
+from tests.support import DEMO_MODELS, ROOT, wait_for
+from tests.systemd.machine import Machine, base
+
+pytestmark = pytest.mark.slow
+
+CONFIG = "/etc/edged/edged.yaml"
+DROP_INS = "/etc/systemd/system/edged.service.d"
+SAMPLE = (DEMO_MODELS / "digits" / "sample.jpg").read_bytes()
+SOURCES = ["edged", "models", "scripts", "systemd", "LICENSE", "README.md"]
+SOURCES += ["pyproject.toml", "setup.cfg"]
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    machine = Machine(base())
+    try:
+        copy_source(machine, "first")
+        yield machine
+    finally:
+        machine.close()
+
+
+def copy_source(machine: Machine, name: str) -> Path:
+    """edged as a user has it, as /srv/sources/NAME in the machine."""
+    folder = machine.sources / name
+    folder.mkdir()
+    for source in SOURCES:
+        if (ROOT / source).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / source, folder / source, ignore=ignored)
+        else:
+            shutil.copy(ROOT / source, folder / source)
+    return folder
+
+
+def install(machine: Machine, name: str, *options: str, check: bool = True) -> str:
+    """What it says."""
+    done = machine.run(f"/srv/sources/{name}/scripts/install", *options, check=check)
+    assert check or done.returncode == 1
+    return done.stderr
+
+
+class Reply(NamedTuple):
+    status: int
+    closes: bool
+    body: bytes
+
+
+class Client:
+    """One connection after another, each for as long as the daemon keeps it."""
+
+    def __init__(self, machine: Machine, timeout: float = 120.0) -> None:
+        self._machine = machine
+        self._connection = http.client.HTTPConnection("127.0.0.1", 9876, timeout=timeout)
+
+    def post(self, keep: bool = True) -> Reply:
+        """The sample of the digits. Raises OSError or HTTPException when it is lost."""
+        if self._connection.sock is None:
+            with self._machine.network():
+                self._connection.connect()
+        headers = {} if keep else {"Connection": "close"}
+        self._connection.request("POST", f"{BINARY}?mid=1", SAMPLE, headers)
+        response = self._connection.getresponse()
+        reply = Reply(response.status, response.will_close, response.read())
+        if response.will_close:
+            self._connection.close()
+        return reply
+
+    def get(self, path: str) -> int:
+        with self._machine.network():
+            self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        response.read()
+        return response.status
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Load:
+    """Clients that ask without a pause, half of them on connections that they keep."""
+
+    def __init__(self, machine: Machine, clients: int = 4) -> None:
+        self._machine = machine
+        self._going = True
+        self.replies: List[Reply] = []
+        self.kept_closed: Dict[int, int] = {}
+        self.lost: List[str] = []
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number, number % 2 == 0))
+            for number in range(clients)
+        ]
+
+    def _ask(self, number: int, keep: bool) -> None:
+        client = Client(self._machine)
+        while self._going:
+            try:
+                reply = client.post(keep)
+            except (OSError, http.client.HTTPException) as error:
+                self.lost.append(repr(error))
+                client.close()
+                continue
+            self.replies.append(reply)
+            if keep and reply.closes:
+                self.kept_closed[number] = self.kept_closed.get(number, 0) + 1
+        client.close()
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        wait_for(lambda: len(self.replies) >= 2 * len(self._threads))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Until some were answered after whatever happened.
+        answered = len(self.replies)
+        try:
+            wait_for(lambda: len(self.replies) >= answered + 4 * len(self._threads))
+        finally:
+            self._going = False
+            for thread in self._threads:
+                thread.join()
+
+    def check(self) -> None:
+        """Nothing was lost, refused or failed; and who kept a connection was told."""
+        assert self.lost == []
+        assert {reply.status for reply in self.replies} == {200}
+        assert all(b'"code":0' in reply.body for reply in self.replies)
+        assert set(self.kept_closed) == {0, 2}
+
+
+def main_pid(machine: Machine) -> int:
+    return int(machine.show("MainPID"))
+
+
+def ready_since(machine: Machine) -> float:
+    """In seconds, as time.monotonic counts them."""
+    return int(machine.show("ActiveEnterTimestampMonotonic")) / 1e6
+
+
+def wait_replaced(machine: Machine, before: int) -> None:
+    """Until the daemon is another one and is ready."""
+    wait_for(lambda: main_pid(machine) not in (0, before))
+    wait_for(lambda: machine.show("ActiveState") == "active")
+
+
+def test_install(machine: Machine) -> None:
+    said = install(machine, "first")
+    assert "edged is ready" in said
+    client = Client(machine)
+    assert client.get("/readyz") == 200
+    assert client.post().status == 200
+    client.close()
+    content = machine.path(CONFIG).read_text()
+    assert "\nlisten: 0.0.0.0:9876\nauth: off\n" in content
+    above = content[: content.index("\nlisten:")].splitlines()[-4:]
+    assert any("EdgeBoard and EasyDL-local routes" in line for line in above)
+    assert machine.show("User") == "edged"
+    owner = machine.run("stat", "--format=%U", "/var/lib/edged/models/digits").stdout.strip()
+    assert owner == "edged"
+
+
+def test_its_commands_are_the_services(machine: Machine) -> None:
+    """Its settings, its user: what root creates, the daemon can read."""
+    machine.run("/usr/local/bin/edged", "keys", "create", "shop")
+    keys = machine.run("stat", "--format=%U %a", "/var/lib/edged/state/keys.sqlite").stdout
+    assert keys.strip() == "edged 600"
+    assert "digits" in machine.run("/usr/local/bin/edged", "models", "list").stdout
+
+
+def test_once_more_changes_nothing(machine: Machine) -> None:
+    before = main_pid(machine), machine.path("/opt/edged/current").readlink()
+    shutil.rmtree(machine.path("/var/lib/edged/models/print"))  # who removed it wants it gone
+    assert "as it should be" in install(machine, "first")
+    assert (main_pid(machine), machine.path("/opt/edged/current").readlink()) == before
+    assert not machine.path("/var/lib/edged/models/print").exists()
+
+
+def test_ready_only_when_the_models_are(machine: Machine) -> None:
+    """And as long as they load it is given time, beyond TimeoutStartSec."""
+    drop_in = machine.path("/run/systemd/system/edged.service.d")
+    drop_in.mkdir(parents=True)
+    (drop_in / "short.conf").write_text("[Service]\nTimeoutStartSec=2\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "stop", "edged.socket", "edged.service")
+    machine.run("systemctl", "start", "--no-block", "edged.service")
+    pid = wait_for(lambda: main_pid(machine))
+    (fork_server,) = wait_for(lambda: programs(machine, pid))
+    machine.kill(fork_server, "STOP")
+    try:
+        for _ in range(8):
+            assert machine.show("ActiveState") == "activating"
+            time.sleep(0.5)
+    finally:
+        machine.kill(fork_server, "CONT")
+    wait_for(lambda: machine.show("ActiveState") == "active")
+    assert main_pid(machine) == pid
+    client = Client(machine)
+    assert client.get("/readyz") == 200
+    client.close()
+    shutil.rmtree(drop_in)
+    machine.run("systemctl", "daemon-reload")
+
+
+def programs(machine: Machine, pid: int) -> List[int]:
+    """Its children that run a program of their own."""
+    named = {child: machine.path(f"/proc/{child}/cmdline") for child in machine.children(pid)}
+    return [child for child, path in named.items() if b"edged.worker.zygote" in path.read_bytes()]
+
+
+def test_killed_it_is_back(machine: Machine) -> None:
+    before = main_pid(machine)
+    killed = time.monotonic()
+    machine.kill(before, "KILL")
+    client = Client(machine)
+    assert client.post().status == 200  # it waited in the socket that systemd holds
+    answered = time.monotonic()
+    client.close()
+    wait_replaced(machine, before)
+    back = ready_since(machine) - killed
+    print(f"\nready {back:.2f} s after kill -9, answered {answered - killed:.2f} s after")
+    assert 0 < back < 20
+
+
+def test_one_that_stands_still_is_replaced(machine: Machine) -> None:
+    before = main_pid(machine)
+    stopped = time.monotonic()
+    machine.kill(before, "STOP")
+    client = Client(machine)
+    assert client.post().status == 200
+    client.close()
+    wait_replaced(machine, before)
+    print(f"\nready {ready_since(machine) - stopped:.2f} s after SIGSTOP")
+    assert "Watchdog timeout" in machine.run("journalctl", "--unit=edged.service").stdout
+
+
+def test_a_restart_under_load_loses_nothing(machine: Machine) -> None:
+    patient(machine)
+    before = main_pid(machine)
+    with Load(machine) as load:
+        machine.run("systemctl", "restart", "edged.service")
+    load.check()
+    assert main_pid(machine) != before
+
+
+def patient(machine: Machine) -> None:
+    """A slow machine is no reason to refuse a request."""
+    with machine.path(CONFIG).open("a") as config:
+        config.write("deadline: 100\n")
+    machine.run("systemctl", "restart", "edged.service")
+
+
+def test_an_upgrade_that_cannot_be_built_changes_nothing(machine: Machine) -> None:
+    broken = copy_source(machine, "broken")
+    with (broken / "setup.cfg").open("a") as configuration:
+        configuration.write("[options.extras_require]\n")  # a section for the second time
+    before = main_pid(machine), machine.path("/opt/edged/current").readlink()
+    assert "the one that runs goes on" in install(machine, "broken", check=False)
+    assert (main_pid(machine), machine.path("/opt/edged/current").readlink()) == before
+    assert len(list(machine.path("/opt/edged").glob("venv.*"))) == 1
+
+
+def test_an_upgrade_that_does_not_start_is_taken_back(machine: Machine) -> None:
+    wrong = copy_source(machine, "wrong")
+    unit = wrong / "systemd" / "edged.service"
+    unit.write_text(unit.read_text().replace("serve --config", "serve --prot --config"))
+    before = machine.path("/opt/edged/current").readlink()
+    assert "the one before it runs again" in install(machine, "wrong", check=False)
+    assert machine.path("/opt/edged/current").readlink() == before
+    assert machine.show("ActiveState") == "active"
+
+
+def test_an_upgrade_under_load_loses_nothing(machine: Machine) -> None:
+    second = copy_source(machine, "second")
+    code = second / "edged" / "__init__.py"
+    code.write_text(re.sub(r'__version__ = ".*"', '__version__ = "99.0"', code.read_text()))
+    with (second / "systemd" / "edged.yaml").open("a") as config:
+        config.write("# news\n")
+    mine = machine.path(CONFIG).read_text()
+    before = main_pid(machine)
+    with Load(machine) as load:
+        said = install(machine, "second")
+    load.check()
+    assert main_pid(machine) != before
+    assert "99.0" in machine.run("/usr/local/bin/edged", "--version").stdout
+    assert len(list(machine.path("/opt/edged").glob("venv.*"))) == 1
+    # The configuration had been changed by hand.
+    assert machine.path(CONFIG).read_text() == mine
+    assert machine.path(f"{CONFIG}.new").read_text().endswith("# news\n")
+    assert f"{CONFIG}.new" in said
+
+
+def test_after_a_reboot_it_is_there(machine: Machine) -> None:
+    machine.reboot()
+    client = Client(machine)
+    assert client.post().status == 200
+    client.close()
+    assert machine.show("ActiveState") == "active"
+
+
+def test_uninstalled_it_leaves_its_state_and_nothing_else(machine: Machine) -> None:
+    machine.path(DROP_INS).mkdir(parents=True)
+    (machine.path(DROP_INS) / "mine.conf").write_text("[Service]\nNice=1\n")
+    mine = machine.path(CONFIG).read_text()
+    said = install(machine, "second", "--uninstall")
+    assert "/var/lib/edged is left" in said
+    names = ["-name", "*edged*", "-not", "-path", "/var/lib/edged*", "-not", "-path", "/srv/*"]
+    assert machine.run("find", "/", "-xdev", *names).stdout == ""
+    assert machine.run("find", "/run", *names).stdout == ""
+    assert machine.run("systemctl", "list-units", "--all", "edged*").stdout.count("edged") == 0
+    assert machine.run("getent", "passwd", "edged", check=False).returncode == 2
+    state = machine.path("/var/lib/edged")
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert state.stat().st_uid == 0
+    assert (state / "models" / "digits" / "model.yaml").is_file()
+    assert (state / "state" / "keys.sqlite").is_file()
+    assert (state / "edged.yaml").read_text() == mine
+    assert (state / "edged.service.d" / "mine.conf").is_file()
+    install(machine, "second", "--uninstall")  # once more does no harm
