@@ -25,7 +25,7 @@ LITE = importlib.util.find_spec("paddlelite") is not None
 
 _START_SECONDS = 60.0
 
-# Runs a command with descriptors 3 and on (sd_listen_fds(3)), which are those of its first argument.
+# Runs a command with descriptors from 3 on (sd_listen_fds(3)): those that its first argument names.
 _AS_SYSTEMD = """
 import fcntl, os, sys
 passed = [int(text) for text in sys.argv[1].split(",")]

@@ -119,7 +119,7 @@ class Listeners:
         opened: List[socket.socket] = []
         for family, where in sorted(wanted):
             try:
-                opened.append(socket.create_server(where, family=family))  # type: ignore[arg-type]
+                opened.append(socket.create_server(where, family=family))
             except OSError as error:
                 if error.errno in _NOT_HERE and len(wanted) > 1:
                     continue

@@ -81,9 +81,7 @@ def test_a_unix_socket_is_for_user_and_group_and_goes_with_the_daemon(
     assert not file.exists()
 
 
-def test_the_curl_line_of_a_unix_socket_works(
-    start_small: Start, tmp_path: Path
-) -> None:
+def test_the_curl_line_of_a_unix_socket_works(start_small: Start, tmp_path: Path) -> None:
     file = tmp_path / "it's.sock"
     daemon = start_small(listen=f"unix:{file}", wait=False)
     line = wait_for(lambda: next((s for s in daemon.log().splitlines() if "  curl" in s), ""))
@@ -129,7 +127,9 @@ def test_the_socket_of_another_daemon_is_not_removed(start_small: Start, tmp_pat
     assert healthy(unix(file))
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1:0 no.such.host.invalid:1", "127.0.0.1:0 192.0.2.7:1"])
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:0 no.such.host.invalid:1", "127.0.0.1:0 192.0.2.7:1"]
+)
 def test_an_address_of_another_machine_is_named(start_small: Start, listen: str) -> None:
     daemon = start_small(listen=listen, auth="off", wait=False)
     assert daemon.process.wait(60) == 1

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import TYPE_CHECKING, Callable, Iterator, List, Optional
 
 import pytest
 
@@ -23,7 +23,10 @@ PYTHON, GLIBC = "3.11", "2.36"
 TOOLS = ["debootstrap", "systemd-nspawn", "nsenter", "unshare"]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edged" / "systemd"
 _BOOT_SECONDS = 60
+if TYPE_CHECKING:
+    Finished = subprocess.CompletedProcess[str]
 _CLONE_NEWNET = 0x40000000
+_REBOOT = 133
 
 
 def base() -> Path:
@@ -40,25 +43,25 @@ def base() -> Path:
     return tree
 
 
-def _build(folder: Path, wish: str, make: object) -> None:
+def _build(folder: Path, wish: str, make: Callable[[Path], Finished]) -> None:
     done = folder.with_suffix(".complete")
     if done.is_file() and done.read_text() == wish:
         return
     done.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     CACHE.mkdir(parents=True, exist_ok=True)
-    run = make(folder)  # type: ignore[operator]
+    run = make(folder)
     if run.returncode != 0:
         pytest.skip(f"{folder} could not be built: {run.stdout[-500:]} {run.stderr[-500:]}")
     done.write_text(wish)
 
 
-def _debootstrap(folder: Path) -> subprocess.CompletedProcess[str]:
+def _debootstrap(folder: Path) -> Finished:
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(folder)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def _fetch_wheels(folder: Path) -> subprocess.CompletedProcess[str]:
+def _fetch_wheels(folder: Path) -> Finished:
     command = [sys.executable, "-m", "scripts.fetch_wheels", "x86_64", PYTHON, GLIBC, str(folder)]
     return subprocess.run([*command, f"{ROOT}[paddle]"], cwd=ROOT, capture_output=True, text=True)
 
@@ -114,7 +117,7 @@ class Machine:
     def path(self, inside: str) -> Path:
         return Path(f"/proc/{self.leader}/root{inside}")
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True) -> Finished:
         """As root in it, with the wheels in place of a package index."""
         environment = ["HOME=/root", "LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
         environment += ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/srv/wheels"]
@@ -153,14 +156,10 @@ class Machine:
 
     def reboot(self) -> None:
         assert self._nspawn is not None
-        before = self.leader
         self.run("systemctl", "reboot", check=False)
-        # With --keep-unit the one who started it is to start it again.
-        wait_for(lambda: self._nspawn.poll() is not None or self.leader not in (before, None))
-        if self._nspawn.poll() is not None:
-            self.boot()
-        else:
-            wait_for(self._booted, _BOOT_SECONDS)
+        # With --keep-unit whoever started it is to start it again.
+        assert self._nspawn.wait(_BOOT_SECONDS) == _REBOOT
+        self.boot()
 
     def close(self) -> None:
         assert self._nspawn is not None

@@ -7,6 +7,7 @@ the machine.
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import threading
@@ -152,9 +153,14 @@ def main_pid(machine: Machine) -> int:
     return int(machine.show("MainPID"))
 
 
-def ready_since(machine: Machine) -> float:
-    """In seconds, as time.monotonic counts them."""
-    return int(machine.show("ActiveEnterTimestampMonotonic")) / 1e6
+def release(machine: Machine) -> str:
+    """The venv that is in use."""
+    return os.readlink(machine.path("/opt/edged/current"))
+
+
+def since(machine: Machine, state: str) -> float:
+    """When systemd saw the service come to it, in seconds as time.monotonic counts them."""
+    return int(machine.show(f"{state}TimestampMonotonic")) / 1e6
 
 
 def wait_replaced(machine: Machine, before: int) -> None:
@@ -188,10 +194,10 @@ def test_its_commands_are_the_services(machine: Machine) -> None:
 
 
 def test_once_more_changes_nothing(machine: Machine) -> None:
-    before = main_pid(machine), machine.path("/opt/edged/current").readlink()
+    before = main_pid(machine), release(machine)
     shutil.rmtree(machine.path("/var/lib/edged/models/print"))  # who removed it wants it gone
     assert "as it should be" in install(machine, "first")
-    assert (main_pid(machine), machine.path("/opt/edged/current").readlink()) == before
+    assert (main_pid(machine), release(machine)) == before
     assert not machine.path("/var/lib/edged/models/print").exists()
 
 
@@ -236,9 +242,14 @@ def test_killed_it_is_back(machine: Machine) -> None:
     answered = time.monotonic()
     client.close()
     wait_replaced(machine, before)
-    back = ready_since(machine) - killed
-    print(f"\nready {back:.2f} s after kill -9, answered {answered - killed:.2f} s after")
-    assert 0 < back < 20
+    started, ready = (
+        since(machine, "ExecMainStart") - killed,
+        since(machine, "ActiveEnter") - killed,
+    )
+    print(f"\nafter kill -9: started {started:.2f} s, ready {ready:.2f} s, answered ", end="")
+    print(f"{answered - killed:.2f} s")
+    assert 0 < started < 2
+    assert started < ready < 30  # it loads its engine and its models
 
 
 def test_one_that_stands_still_is_replaced(machine: Machine) -> None:
@@ -249,7 +260,7 @@ def test_one_that_stands_still_is_replaced(machine: Machine) -> None:
     assert client.post().status == 200
     client.close()
     wait_replaced(machine, before)
-    print(f"\nready {ready_since(machine) - stopped:.2f} s after SIGSTOP")
+    print(f"\nready {since(machine, 'ActiveEnter') - stopped:.2f} s after SIGSTOP")
     assert "Watchdog timeout" in machine.run("journalctl", "--unit=edged.service").stdout
 
 
@@ -273,9 +284,9 @@ def test_an_upgrade_that_cannot_be_built_changes_nothing(machine: Machine) -> No
     broken = copy_source(machine, "broken")
     with (broken / "setup.cfg").open("a") as configuration:
         configuration.write("[options.extras_require]\n")  # a section for the second time
-    before = main_pid(machine), machine.path("/opt/edged/current").readlink()
+    before = main_pid(machine), release(machine)
     assert "the one that runs goes on" in install(machine, "broken", check=False)
-    assert (main_pid(machine), machine.path("/opt/edged/current").readlink()) == before
+    assert (main_pid(machine), release(machine)) == before
     assert len(list(machine.path("/opt/edged").glob("venv.*"))) == 1
 
 
@@ -283,10 +294,28 @@ def test_an_upgrade_that_does_not_start_is_taken_back(machine: Machine) -> None:
     wrong = copy_source(machine, "wrong")
     unit = wrong / "systemd" / "edged.service"
     unit.write_text(unit.read_text().replace("serve --config", "serve --prot --config"))
-    before = machine.path("/opt/edged/current").readlink()
+    before = release(machine)
     assert "the one before it runs again" in install(machine, "wrong", check=False)
-    assert machine.path("/opt/edged/current").readlink() == before
+    assert release(machine) == before
     assert machine.show("ActiveState") == "active"
+
+
+def test_a_vendors_paddle_lite_is_found(machine: Machine) -> None:
+    """Here one that says no more than that it is there."""
+    uname = machine.path("/usr/local/bin/uname")
+    uname.write_text("#!/bin/sh\necho aarch64\n")
+    uname.chmod(0o755)
+    vendors = machine.path("/usr/local/lib/python3.11/dist-packages/paddlelite")
+    vendors.mkdir(parents=True)
+    (vendors / "__init__.py").write_text("raise ImportError('the vendor was here')\n")
+    copy_source(machine, "vendors")
+    try:
+        said = install(machine, "vendors", check=False)
+    finally:
+        uname.unlink()
+        shutil.rmtree(vendors)
+    assert "the vendor was here" in said
+    assert "does not serve a model here, see above; the one that runs goes on" in said
 
 
 def test_an_upgrade_under_load_loses_nothing(machine: Machine) -> None:
@@ -326,6 +355,7 @@ def test_uninstalled_it_leaves_its_state_and_nothing_else(machine: Machine) -> N
     names = ["-name", "*edged*", "-not", "-path", "/var/lib/edged*", "-not", "-path", "/srv/*"]
     assert machine.run("find", "/", "-xdev", *names).stdout == ""
     assert machine.run("find", "/run", *names).stdout == ""
+    assert not machine.path("/usr/local/lib/systemd").exists()
     assert machine.run("systemctl", "list-units", "--all", "edged*").stdout.count("edged") == 0
     assert machine.run("getent", "passwd", "edged", check=False).returncode == 2
     state = machine.path("/var/lib/edged")
@@ -336,3 +366,12 @@ def test_uninstalled_it_leaves_its_state_and_nothing_else(machine: Machine) -> N
     assert (state / "edged.yaml").read_text() == mine
     assert (state / "edged.service.d" / "mine.conf").is_file()
     install(machine, "second", "--uninstall")  # once more does no harm
+
+
+def test_installed_again_it_goes_on_from_there(machine: Machine) -> None:
+    install(machine, "second")
+    client = Client(machine)
+    assert client.post().status == 200
+    client.close()
+    assert "shop" in machine.run("/usr/local/bin/edged", "keys", "list").stdout
+    assert not machine.path("/var/lib/edged/models/print").exists()
