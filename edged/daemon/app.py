@@ -35,7 +35,7 @@ from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.watch import CodeOf, Watch
 from edged.daemon.zygote import Zygote
 from edged.datasets.writer import Datasets
-from edged.errors import EdgedError, NoRoute, NotPermitted, WrongMethod
+from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
 from edged.listen import Address
 from edged.registry.registry import Entry, scan
 
