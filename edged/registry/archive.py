@@ -1,4 +1,4 @@
-"""A zip of a model's folder, unpacked: whole, or refused with the reason.
+"""A zip of a folder, looked into or unpacked: whole, or refused with the reason.
 
 It may come from anywhere, so nothing in it is believed: not its names, not its sizes, not
 its list of files.
@@ -12,8 +12,9 @@ import stat
 import struct
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Dict, Iterable, Optional, Sequence
+from typing import Dict, Iterable, Iterator, NamedTuple, Optional, Sequence
 
 from edged.errors import ModelFolderError
 from edged.registry.formats.labels import decode
@@ -25,7 +26,17 @@ MAX_FILES = 4096
 MAX_DEPTH = 16
 """Names in a path, the file's own among them."""
 
-_MAX_LIST = 1 << 20  # bytes: zipfile reads the list of files at once, and makes much of it
+
+class Limits(NamedTuple):
+    """Of a zip: bytes unpacked, files, and bytes of its list of files, which zipfile reads at
+    once, and makes much of."""
+
+    bytes: int
+    files: int
+    list: int
+
+
+_MODEL = Limits(MAX_BYTES, MAX_FILES, 1 << 20)
 _CHUNK = 1 << 18
 _MACOS = "__MACOSX/"  # what macOS adds of its own to every zip
 _UTF8, _ENCRYPTED = 1 << 11, 1 << 0 | 1 << 6 | 1 << 13
@@ -43,29 +54,69 @@ def unpack(archive: Path, to: Path) -> None:
     Raises ModelFolderError saying what is wrong with the zip, and OSError when `to` cannot
     be written; what stands there then is for the caller to remove.
     """
-    with _Source(archive) as file:
+    with opened(archive, _MODEL) as members:
+        left_out = _top(members.sizes)
+        to.mkdir()
+        for name in members.sizes:
+            path = to / name[left_out:]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "xb") as file:
+                for chunk in members.read(name):
+                    file.write(chunk)
+
+
+@contextmanager
+def opened(archive: Path, limits: Limits) -> Iterator[Members]:
+    """What is in it, for as long as it is open. Raises ModelFolderError saying what is wrong."""
+    with _Source(archive, limits.list) as file:
         try:
-            opened = zipfile.ZipFile(file)
+            zipped = zipfile.ZipFile(file)
         except _BROKEN:
             raise ModelFolderError(
                 "it is no zip, or not a whole one: cut short, or still being copied"
             ) from None
-        with opened:
-            to.mkdir()
-            for name, member in _files(opened.infolist()).items():
-                path = to / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _extract(opened, member, path, name)
+        with zipped:
+            yield Members(zipped, limits)
+
+
+class Members:
+    """The files of a zip that is open."""
+
+    def __init__(self, zipped: zipfile.ZipFile, limits: Limits) -> None:
+        self._zipped = zipped
+        self._files = _files(zipped.infolist(), limits)
+        self.sizes = {name: member.file_size for name, member in self._files.items()}
+        """By path, in bytes."""
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """As many bytes as the zip says, never more. Raises ModelFolderError."""
+        left = self.sizes[name]
+        try:
+            with self._zipped.open(self._files[name]) as source:
+                while True:
+                    chunk = source.read(_CHUNK)  # at the end it compares the checksum
+                    left -= len(chunk)
+                    if not chunk or left < 0:
+                        break
+                    yield chunk
+        except _BROKEN:
+            left = -1
+        if left:
+            raise ModelFolderError(f"{name} in the zip is damaged")
 
 
 class _Source(io.FileIO):
-    """The zip's bytes, a bounded number of them at a time, whatever it says it has."""
+    """The zip's bytes, at most `most` of them at a time, whatever it says it has."""
+
+    def __init__(self, archive: Path, most: int) -> None:
+        super().__init__(archive)
+        self._most = most
 
     def read(self, size: Optional[int] = -1, /) -> bytes:
         if size is None or size < 0:
             size = max(0, os.fstat(self.fileno()).st_size - self.tell())
-        if size > _MAX_LIST:
-            raise ModelFolderError(f"the zip's list of files is larger than {_MAX_LIST} bytes")
+        if size > self._most:
+            raise ModelFolderError(f"the zip's list of files is larger than {self._most} bytes")
         return super().read(size) or b""
 
     def seek(self, position: int, whence: int = 0, /) -> int:
@@ -75,10 +126,10 @@ class _Source(io.FileIO):
             raise zipfile.BadZipFile from error
 
 
-def _files(members: Sequence[zipfile.ZipInfo]) -> Dict[str, zipfile.ZipInfo]:
-    """By their path in the model's folder. Raises ModelFolderError."""
-    if len(members) > MAX_FILES:
-        raise ModelFolderError(f"the zip holds {len(members)} files, more than {MAX_FILES}")
+def _files(members: Sequence[zipfile.ZipInfo], limits: Limits) -> Dict[str, zipfile.ZipInfo]:
+    """By their path. Raises ModelFolderError."""
+    if len(members) > limits.files:
+        raise ModelFolderError(f"the zip holds {len(members)} files, more than {limits.files}")
     files: Dict[str, zipfile.ZipInfo] = {}
     for member in members:
         name = _name(member)
@@ -95,12 +146,11 @@ def _files(members: Sequence[zipfile.ZipInfo]) -> Dict[str, zipfile.ZipInfo]:
         if any(str(parent) in files for parent in PurePosixPath(name).parents):
             raise ModelFolderError(f"{name} stands in the zip in what is a file")
     size = sum(member.file_size for member in files.values())
-    if size > MAX_BYTES:
+    if size > limits.bytes:
         raise ModelFolderError(
-            f"the zip holds {size >> 20} MiB unpacked, more than {MAX_BYTES >> 20}"
+            f"the zip holds {size >> 20} MiB unpacked, more than {limits.bytes >> 20}"
         )
-    left_out = _top(files)
-    return {name[left_out:]: member for name, member in files.items()}
+    return files
 
 
 def _top(names: Iterable[str]) -> int:
@@ -141,20 +191,3 @@ def _check(member: zipfile.ZipInfo, name: str) -> None:
             f"{name} in the zip is compressed by method {member.compress_type}:"
             " pack it with deflate, which is 8"
         )
-
-
-def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, name: str) -> None:
-    """As many bytes as the zip says, never more. Raises ModelFolderError, OSError."""
-    left = member.file_size
-    try:
-        with opened.open(member) as source, open(path, "xb") as file:
-            while True:
-                chunk = source.read(_CHUNK)  # at the end it compares the checksum
-                left -= len(chunk)
-                if not chunk or left < 0:
-                    break
-                file.write(chunk)
-    except _BROKEN:
-        left = -1
-    if left:
-        raise ModelFolderError(f"{name} in the zip is damaged")

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.errors import ModelFolderError
-from edged.registry import archive as archives
-from edged.registry.archive import unpack
+from edged.registry.archive import Limits, opened, unpack
 from edged.registry.registry import scan
 from tests.registry.packing import SMALL, Files, pack, pack_model
 
@@ -233,15 +232,14 @@ def test_memory_does_not_grow_with_the_zip(tmp_path: Path, bad: Path) -> None:
     assert peak < 4 << 20
 
 
-def test_the_limit_is_that_of_all_files_together(
-    tmp_path: Path, bad: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_is_that_of_all_files_together(bad: Path) -> None:
+    limits = Limits(bytes=1024, files=2, list=1 << 10)
     pack(bad, {"a": bytes(600), "b": bytes(424)})
-    monkeypatch.setattr(archives, "MAX_BYTES", 1024)
-    unpack(bad, tmp_path / "fits")
+    with opened(bad, limits) as members:
+        assert members.sizes == {"a": 600, "b": 424}
     pack(bad, {"a": bytes(600), "b": bytes(425)})
-    with pytest.raises(ModelFolderError, match="more than"):
-        unpack(bad, tmp_path / "does not")
+    with pytest.raises(ModelFolderError, match="more than"), opened(bad, limits):
+        pass
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,17 @@ _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*:|\s)\s*(.*)")
 
 
 def read_labels(folder: Folder, name: str) -> Tuple[str, ...]:
-    """Empty lines count inside the file, not at its end.
+    """As `label_lines`."""
+    return label_lines(decode(folder.read(name, _LIMIT), name))
+
+
+def label_lines(text: str) -> Tuple[str, ...]:
+    """Empty lines count inside the text, not at its end.
 
     `281 tabby, tabby cat` or `281:tabby, tabby cat` is `tabby, tabby cat` when every line
     begins with a number of its own, from 0 on (or from 1, before a colon); their order does
     not matter then.
     """
-    text = decode(folder.read(name, _LIMIT), name)
     # Not splitlines(): it breaks lines at characters that may stand in a label.
     lines = [line.strip() for line in text.split("\n")]
     while lines and not lines[-1]:
