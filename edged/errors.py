@@ -166,6 +166,11 @@ class BadParam(EdgedError):
     when = "a parameter is missing or not what it should be"
 
 
+class BadImport(EdgedError):
+    code, http_status = 406001, 400
+    when = "what is to be imported is not a dataset of the format (edged datasets import)"
+
+
 class DatasetUnknown(EdgedError):
     code, http_status = 406002, 404
     when = "there is no such dataset"

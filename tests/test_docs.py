@@ -26,7 +26,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 # These stop a command before it serves anything: no client ever sees them.
-BEFORE_SERVING = {"ConfigError", "KeyStoreError", "ModelFolderError"}
+BEFORE_SERVING = {"BadImport", "ConfigError", "KeyStoreError", "ModelFolderError"}
 
 
 @pytest.mark.parametrize("name", list(config.FIELDS))
