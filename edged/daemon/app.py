@@ -22,6 +22,7 @@ from edged.daemon.capacity import this_machine
 from edged.daemon.collector import Collector
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
 from edged.daemon.dialects import datasets as dataset_api
+from edged.daemon.exports import Exports
 from edged.daemon.listeners import Listeners, take_held
 from edged.daemon.metrics import Metrics
 from edged.daemon.ops import Health, ModelList
@@ -34,6 +35,7 @@ from edged.daemon.systemd import Systemd
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
 from edged.daemon.watch import CodeOf, Watch
 from edged.daemon.zygote import Zygote
+from edged.datasets import FOLDER
 from edged.datasets.writer import Datasets
 from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
 from edged.listen import Address
@@ -112,6 +114,8 @@ def make_app(
     add("easydl", models.cloud_routes(), "token")
     add("ocr", text.routes(), "token")
     add("datasets", sets.routes(), "token")
+    exports = Exports(datasets, Path(settings.state) / FOLDER)
+    add("datasets", exports.routes(), "token")
     add("token", tokens.routes(), "open")
     # Last, since it takes every path of two parts that ends as one of its own.
     add("easydl", models.local_routes(), "setting")
@@ -245,7 +249,7 @@ class Daemon:
         settings = self._settings
         loop = asyncio.get_running_loop()
         gate = Gate(Path(settings.state), self.wants_token)
-        self._datasets = Datasets(Path(settings.state) / "datasets", settings.datasets_quota)
+        self._datasets = Datasets(Path(settings.state) / FOLDER, settings.datasets_quota)
         surveying = loop.run_in_executor(None, _survey, settings)
         await self._datasets.start()
         try:

@@ -1,0 +1,2 @@
+FOLDER = "datasets"
+"""Where the store is in the state directory."""
