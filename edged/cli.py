@@ -28,6 +28,7 @@ from edged.config import Settings
 from edged.daemon import app, logs, single
 from edged.daemon.dialects.edgeboard import BINARY
 from edged.daemon.ops import model_info
+from edged.dataset_commands import datasets
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.key_commands import keys
 from edged.listen import Address, Unix
@@ -79,6 +80,7 @@ def cli() -> None:
 
 
 cli.add_command(keys)
+cli.add_command(datasets)
 
 
 @cli.command()

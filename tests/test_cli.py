@@ -211,21 +211,6 @@ def test_models_convert_keeps_the_sample_and_the_number(tmp_path: Path) -> None:
     assert answer["result"]
 
 
-@needs_paddle_lite
-def test_models_convert_keeps_what_is_to_be_collected(tmp_path: Path) -> None:
-    folder = tmp_path / "digits"
-    shutil.copytree(DIGITS, folder)
-    with (folder / "model.yaml").open("a") as manifest:
-        manifest.write('collect: {dataset: field, below: 0.6, labels: {"7": {every: 3}}}\n')
-    flags = ["--target=x86", f"--out={tmp_path}/out", f"--state={tmp_path}"]
-    assert edged("models", "convert", str(folder), *flags).returncode == 0
-    before, after = look(folder).spec, look(tmp_path / "out").spec
-    assert before is not None
-    assert after is not None
-    assert before.collect is not None
-    assert after.collect == before.collect
-
-
 @pytest.mark.parametrize("out", ["digits", "digits/board", "link", "full"])
 def test_models_convert_writes_over_nothing(tmp_path: Path, out: str) -> None:
     """Nor is an old part, such as `cls` of an OCR model, taken into the new one."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import AsyncIterator, Callable, Iterator, Tuple
 
 from edged import wire
 from edged.config import Settings
 from edged.daemon.capacity import this_machine
+from edged.daemon.pictures import Pictures
 from edged.daemon.plan import make_plans, open_pool
 from edged.daemon.pool import Pool
 from edged.daemon.zygote import Zygote
@@ -43,3 +44,31 @@ async def predict(entry: Entry, settings: Settings, image: bytes, show: bool) ->
         deadline = asyncio.get_running_loop().time() + settings.deadline
         options = wire.PredictOptions(show, settings.top)
         return await pool.predict(image, options, deadline)
+
+
+@contextmanager
+def picture_sizes(settings: Settings) -> Iterator[Callable[[bytes], Tuple[int, int]]]:
+    """Gives a function for the (width, height) of a picture as a viewer shows it.
+
+    It raises as `Pictures.size` does. For a thread without a loop.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # Python 3.8 binds locks and events when they are made
+
+    async def started() -> Zygote:
+        return Zygote()
+
+    zygote = loop.run_until_complete(started())
+    pictures = Pictures(settings, zygote)
+
+    def size_of(image: bytes) -> Tuple[int, int]:
+        deadline = loop.time() + settings.deadline
+        return loop.run_until_complete(pictures.size(image, deadline))
+
+    try:
+        yield size_of
+    finally:
+        loop.run_until_complete(pictures.stop())
+        loop.run_until_complete(zygote.close())
+        asyncio.set_event_loop(None)
+        loop.close()
