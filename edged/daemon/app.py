@@ -115,7 +115,7 @@ def make_app(
     add("ocr", text.routes(), "token")
     add("datasets", sets.routes(), "token")
     exports = Exports(datasets, Path(settings.state) / FOLDER)
-    add("datasets", exports.routes(), "token")
+    add("ops", exports.routes(), "token")
     add("token", tokens.routes(), "open")
     # Last, since it takes every path of two parts that ends as one of its own.
     add("easydl", models.local_routes(), "setting")
