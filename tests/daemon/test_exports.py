@@ -148,7 +148,7 @@ def test_a_content_that_is_gone_cuts_the_connection(board: Board) -> None:
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.count(b"HTTP/1.1 ") == 1  # no second answer in the middle of the first
     assert not received.endswith(b"0\r\n\r\n")  # which would be the end of a whole one
-    assert "the content of 499.jpg" in board.daemon.log()
+    wait_for(lambda: "the content of 499.jpg" in board.daemon.log())
     assert ask(board, board.small).status == 200
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_at_all_is_an_answer(board: Board) -> None:
             reader.content(one.digest).unlink()
     answer = ask(board, board.small)
     assert (answer.status, code_of(answer)) == (500, 406000)
-    assert "the content of" in board.daemon.log()
+    wait_for(lambda: "the content of" in board.daemon.log())
 
 
 def test_a_client_that_leaves_takes_its_work_along(board: Board) -> None:
