@@ -31,9 +31,11 @@ from edged.daemon.ops import model_info
 from edged.dataset_commands import datasets
 from edged.errors import EdgedError, ModelUnavailable, UnknownModel
 from edged.key_commands import keys
-from edged.listen import Address, Unix
-from edged.registry.registry import Entry, scan
-from edged.registry.sample import read_sample
+from edged.listen import Unix
+from edged.model_commands import COMMANDS
+from edged.registry.entry import Entry
+from edged.registry.registry import scan
+from edged.registry.sample import PICTURE, read_sample
 from edged.results import Result
 from edged.terminal import print_json, print_table, settings_of, settings_options
 
@@ -102,21 +104,25 @@ def _announce(daemon: app.Daemon) -> None:
 
 
 def _print_announcement(daemon: app.Daemon) -> None:
-    infos = [model_info(served) for served in daemon.service.models]
+    infos = [model_info(served) for served in daemon.live.service.models]
     click.echo(f"edged {edged.__version__} on {daemon.where}")
     rows = [[_mid(info.mid), info.name, info.task or "", info.state, info.reason] for info in infos]
     print_table(["mid", "name", "task", "state", ""], rows)
     click.echo(daemon.who_may)
-    for served, info in zip(daemon.service.models, infos):
+    for served, info in zip(daemon.live.service.models, infos):
         if info.state == "ready":
-            click.echo(f"Try:\n  {_curl(daemon.addresses[0], info.mid, served.entry)}")
+            click.echo(f"Try:\n  {_curl(daemon, info.mid, served.entry)}")
             return
     click.echo("No model is ready.")
 
 
-def _curl(address: Address, mid: Optional[int], entry: Entry) -> str:
-    sample = Path(entry.spec.folder, "sample.jpg") if entry.spec else Path()
+def _curl(daemon: app.Daemon, mid: Optional[int], entry: Entry) -> str:
+    samples = [daemon.models / entry.folder / PICTURE]
+    if entry.spec is not None:
+        samples.append(Path(entry.spec.folder, PICTURE))
+    sample = next((path for path in samples if path.is_file()), Path())
     picture = shlex.quote(os.path.relpath(sample)) if sample.is_file() else "picture.jpg"
+    address = daemon.addresses[0]
     socket, url = "", address.url
     if isinstance(address, Unix):
         socket, url = f"--unix-socket {shlex.quote(address.path)} ", "http://localhost"
@@ -197,9 +203,7 @@ def list_models(as_json: bool, file: Optional[str], **flags: Any) -> None:
     if as_json:
         print_json(entries)
         return
-    rows = [
-        [_mid(entry.mid), entry.name, *_described(entry), entry.reason or "ok"] for entry in entries
-    ]
+    rows = [[_mid(entry.mid), entry.name, *_described(entry), _remark(entry)] for entry in entries]
     print_table(["mid", "name", "task", "input", "exporter", ""], rows)
 
 
@@ -280,10 +284,18 @@ def convert(path: Path, target: str, out: Path, file: Optional[str], **flags: An
     click.echo(f"{made} {verb} for {target}: copy the folder {out} into the board's models")
 
 
+for _command in COMMANDS:
+    models.add_command(_command)
+
+
 def _described(entry: Entry) -> List[str]:
     if entry.spec is None:
         return ["", "", entry.exporter or ""]
     return [entry.spec.task, model_check.size_text(entry.spec), entry.spec.exporter]
+
+
+def _remark(entry: Entry) -> str:
+    return entry.reason or entry.note or ("disabled" if entry.disabled else "ok")
 
 
 def _progress(text: str) -> None:

@@ -50,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "off, and only if no other machine reaches an address of `listen`."
         ),
     ] = "unset"
+    model_changes: Annotated[
+        Literal["key", "open"],
+        Meta(
+            description="Who may change models over HTTP: whoever has a token of a key that was "
+            "made with --manage, or whoever reaches the daemon, as EdgeBoard's own platform does."
+        ),
+    ] = "key"
     cors_origins: Annotated[
         str,
         Meta(
@@ -65,8 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="Folder for what must last: API keys, datasets, converted models, "
-            "unpacked zips, mids, poison pictures.",
+            description="Folder for what must last: API keys, datasets, the versions of models "
+            "that are served, converted models, mids, poison pictures.",
         ),
     ] = msgspec.field(default_factory=_default_state)
     deadline: Annotated[

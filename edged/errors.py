@@ -77,6 +77,32 @@ class UnknownModel(EdgedError):
     when = "no model has this mid"
 
 
+class BadPackage(EdgedError):
+    code, http_status = 2003, 400
+    when = "the file of a model is missing, empty or not a zip that can be unpacked"
+
+
+class WrongDigest(EdgedError):
+    code, http_status = 2004, 400
+    when = "the md5 of a model's file is not the one that came with it"
+
+
+class BadModel(EdgedError):
+    code, http_status = 2005, 400
+    when = "what is in a model's file cannot be served here, or not as this model"
+
+
+class NotPossible(EdgedError):
+    code, http_status = 336001, 409
+    when = "the model is not in the state that the change is for"
+
+
+class ModelBusy(EdgedError):
+    code, http_status = 336100, 409
+    when = "the model is being changed already"
+    retry_after = 5.0
+
+
 class ModelUnavailable(EdgedError):
     code, http_status = 336100, 503
     when = "the model is loading, failed or restarting"
@@ -137,7 +163,7 @@ class KeyRevoked(EdgedError):
 
 class NotPermitted(EdgedError):
     code, http_status = 6, 403
-    when = "the key may not use this model"
+    when = "the key may not use this model, or not change models"
 
 
 class DailyLimit(EdgedError):
@@ -224,6 +250,11 @@ class EngineError(EdgedError):
 class ModelFolderError(EdgedError):
     code, http_status = 336000, 500
     when = "a model's folder cannot be served"
+
+
+class NotKept(ModelFolderError):
+    code, http_status = 336000, 507
+    when = "a model cannot be kept or loaded: no room in the state directory or in memory"
 
 
 class ConfigError(EdgedError):

@@ -23,6 +23,7 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @click.option("--model", "models", multiple=True, help="Name of a model it may use [default: any].")
+@click.option("--manage", is_flag=True, help="It may change its models, or any, over HTTP.")
 @click.option("--per-second", type=_at_least_one, help="Most requests in a second.")
 @click.option("--per-day", type=_at_least_one, help="Most requests on a day.")
 @click.option("--total", type=_at_least_one, help="Most requests in all.")
@@ -31,6 +32,7 @@ def keys() -> None:
 def create(
     name: str,
     models: Tuple[str, ...],
+    manage: bool,
     per_second: Optional[int],
     per_day: Optional[int],
     total: Optional[int],
@@ -39,7 +41,7 @@ def create(
     **flags: Any,
 ) -> None:
     """Make a key. Its secret is shown this once and is kept nowhere."""
-    rules = Rules(models or None, per_second, per_day, total)
+    rules = Rules(models or None, per_second, per_day, total, manage)
     with closing(KeyStore(_state(file, flags), create=True)) as store:
         _print_new(store.create(name, rules), as_json)
 
@@ -58,7 +60,17 @@ def list_keys(as_json: bool, file: Optional[str], **flags: Any) -> None:
     if as_json:
         print_json([_described(key, usage.get(key.api_key)) for key in found])
         return
-    head = ["name", "api key", "models", "per second", "per day", "total", "used", ""]
+    head = [
+        "name",
+        "api key",
+        "models",
+        "changes them",
+        "per second",
+        "per day",
+        "total",
+        "used",
+        "",
+    ]
     print_table(head, [_row(key, usage.get(key.api_key)) for key in found])
 
 
@@ -112,6 +124,7 @@ def _row(key: Key, usage: Optional[Usage]) -> List[str]:
         key.name,
         key.api_key,
         "any" if rules.models is None else ", ".join(rules.models),
+        "yes" if rules.manage else "-",
         *("-" if limit is None else str(limit) for limit in limits),
         str(usage.total if usage else 0),
         "revoked" if key.revoked else "",

@@ -52,12 +52,16 @@ _BUSY_SECONDS = 10.0
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What a key may do: the names of its models, and requests; None is without a limit."""
+    """What a key may do: the names of its models, and requests; None is without a limit.
+
+    `manage`: whether it may change those models.
+    """
 
     models: Optional[Tuple[str, ...]] = None
     per_second: Optional[int] = None
     per_day: Optional[int] = None
     total: Optional[int] = None
+    manage: bool = False
 
 
 class Key(NamedTuple):

@@ -13,7 +13,7 @@ import msgspec
 from edged.daemon.engines import readers
 from edged.errors import EngineError
 from edged.network_tool import Described, describe
-from edged.registry.registry import Entry, look, look_into
+from edged.registry.entry import Entry, look, look_into
 from edged.registry.spec import ModelFiles, ModelSpec, Reading, Step
 
 _MOST_LABELS = 5

@@ -11,10 +11,10 @@ import yaml
 
 from edged.errors import ModelFolderError
 from edged.network_tool import convert, describe
+from edged.registry.entry import Entry
 from edged.registry.folder import Folder
 from edged.registry.formats import native, paddleocr
 from edged.registry.program import picture_size
-from edged.registry.registry import Entry
 from edged.registry.sample import ANSWER, PICTURE
 from edged.registry.spec import Boxes, Classes, ModelFiles, ModelSpec, Reading
 

@@ -68,7 +68,7 @@ def child(folder: str, engine: str, cache: str, widths: str, columns: str) -> No
     import cv2
     import numpy as np
 
-    from edged.registry.registry import look
+    from edged.registry.entry import look
     from edged.wire import EngineOptions, PredictOptions
     from edged.worker.clock import Clock
     from edged.worker.decode import whole

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from edged import model_check
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import nb
 from tests.registry.packing import pack_folder

@@ -5,13 +5,26 @@ from __future__ import annotations
 import re
 import typing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Type
 
 import pytest
 
 from edged import config
+from edged.daemon.dialects.models import ModelChanges
+from edged.daemon.live import TRIAL_SECONDS
 from edged.daemon.logs import BASE_FIELDS, FIELDS, LogField
 from edged.daemon.metrics import METRICS, PROCESS_METRICS, Metric
-from edged.errors import ERRORS
+from edged.errors import (
+    ERRORS,
+    BadMid,
+    BadModel,
+    BadPackage,
+    EdgedError,
+    UnknownModel,
+    WrongDigest,
+)
+from edged.registry import ledger
 from edged.registry.archive import MAX_BYTES, MAX_DEPTH, MAX_FILES
 from edged.registry.formats import FORMATS, Format, paddleclas, paddledetection, paddleseg, paddlex
 from edged.registry.spec import AnyStep, Task
@@ -50,6 +63,25 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 def test_codes_are_documented(name: str) -> None:
     error = ERRORS[name]
     assert f"| {error.code} | {error.http_status} | {name} | {error.when} |" in API
+
+
+def test_the_routes_that_change_models_are_documented() -> None:
+    live: Any = SimpleNamespace(enable=0, disable=0, reload=0, roll_back=0, remove=0)
+    for route in ModelChanges(live, config.Settings()).routes():
+        path, _, verb = route.path.partition("{mid}/")
+        assert f"/{verb}`" in API if verb else f"`{route.method} {path}" in API
+
+
+@pytest.mark.parametrize("error", [BadMid, UnknownModel, BadPackage, WrongDigest, BadModel])
+def test_the_codes_of_an_update_are_documented(error: Type[EdgedError]) -> None:
+    assert f"\n| {error.code} | " in API.split("EdgeBoard's own call")[1]
+
+
+def test_the_files_of_versions_that_are_kept_are_documented() -> None:
+    assert f"`{ledger.FILE}`" in OPERATIONS
+    assert f"{MAX_FILES} files" in OPERATIONS
+    assert TRIAL_SECONDS == 60
+    assert "first minute" in OPERATIONS
 
 
 @pytest.mark.parametrize("step", typing.get_args(AnyStep))

@@ -8,38 +8,38 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, List, Protocol, Sequence
 
 import aiohttp_cors
-import msgspec
 from aiohttp import web
 
 from edged.config import Settings
+from edged.control import Door
 from edged.daemon import record
 from edged.daemon.answers import retry_after
-from edged.daemon.auth import Access, Gate
-from edged.daemon.capacity import this_machine
+from edged.daemon.auth import Access, Gate, without_key
 from edged.daemon.collector import Collector
 from edged.daemon.dialects import baidu, easydl, edgeboard, ocr, token
 from edged.daemon.dialects import datasets as dataset_api
+from edged.daemon.dialects.models import ModelChanges
+from edged.daemon.dialects.update import ModelUpdate
 from edged.daemon.exports import Exports
 from edged.daemon.listeners import Listeners, take_held
+from edged.daemon.live import Live
 from edged.daemon.metrics import Metrics
 from edged.daemon.ops import Health, ModelList
 from edged.daemon.pictures import Pictures
-from edged.daemon.plan import Plan, make_plans, open_pool
 from edged.daemon.routes import Route
 from edged.daemon.scrape import Scrape
-from edged.daemon.service import Served, Service
 from edged.daemon.systemd import Systemd
 from edged.daemon.traffic import IDLE_SECONDS, Handler, Traffic
-from edged.daemon.watch import CodeOf, Watch
+from edged.daemon.uploads import expect_handler
+from edged.daemon.watch import REQUEST_ID, CodeOf, Watch
 from edged.daemon.zygote import Zygote
 from edged.datasets import FOLDER
 from edged.datasets.writer import Datasets
 from edged.errors import ConfigError, EdgedError, NoRoute, NotPermitted, WrongMethod
 from edged.listen import Address
-from edged.registry.registry import Entry, scan
 
 _log = logging.getLogger(__name__)
 
@@ -50,28 +50,16 @@ _WORTH_READING = 1 << 16
 _PREFLIGHT_SECONDS = 600
 
 
-def _survey(settings: Settings) -> List[Tuple[Entry, Optional[Plan]]]:
-    """What is in the models' folder, and how it is to be served. Blocks on the disk."""
-    entries = scan(Path(settings.models), Path(settings.state), tidy=True)
-    specs = [entry.spec for entry in entries if entry.spec]
-    plans = iter(make_plans(specs, settings, this_machine()))
-    return [_planned(entry, next(plans) if entry.spec else None) for entry in entries]
-
-
-def _planned(entry: Entry, plan: Union[Plan, str, None]) -> Tuple[Entry, Optional[Plan]]:
-    if isinstance(plan, str):
-        return msgspec.structs.replace(entry, spec=None, reason=plan), None
-    return entry, plan
-
-
 def make_app(
-    service: Service,
+    live: Live,
     datasets: Datasets,
     pictures: Pictures,
     settings: Settings,
     traffic: Traffic,
     gate: Gate,
 ) -> web.Application:
+    service = live.service
+
     metrics = Metrics()
     watch = Watch(metrics, _CODES, _dialect_of, settings.log_rate)
 
@@ -110,6 +98,9 @@ def make_app(
     add("ops", Health(service).routes(), "open")
     add("ops", ModelList(service).routes(), "setting")
     add("ops", Scrape(metrics, service).routes(), "setting")
+    who: Access = "open" if settings.model_changes == "open" else "manager"
+    add("ops", ModelChanges(live, settings).routes(), who)
+    add("edgeboard", ModelUpdate(live, settings).routes(), who)
     add("edgeboard", cameras.routes(), "setting")
     add("easydl", models.cloud_routes(), "token")
     add("ocr", text.routes(), "token")
@@ -120,6 +111,21 @@ def make_app(
     # Last, since it takes every path of two parts that ends as one of its own.
     add("easydl", models.local_routes(), "setting")
     _allow_origins(app, settings.cors_origins.split())
+    return app
+
+
+def _make_control(live: Live, settings: Settings) -> web.Application:
+    """What the commands on this machine ask for: whoever reaches it may."""
+
+    @web.middleware
+    async def begun(request: web.Request, handler: Handler) -> web.StreamResponse:
+        record.begin(request.headers.get(REQUEST_ID))
+        return await handler(request)
+
+    app = web.Application(middlewares=[begun, _errors])
+    for route in ModelChanges(live, settings).routes():
+        handler = without_key(route.handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=expect_handler)
     return app
 
 
@@ -219,9 +225,8 @@ class Daemon:
     def __init__(self, settings: Settings, held: Sequence[socket.socket]) -> None:
         """`held` are the sockets that systemd passed. Raises ConfigError."""
         self._settings = settings
-        self._zygote: Zygote
-        self._loading: List[asyncio.Task[None]] = []
-        self.service: Service
+        self.models = Path(settings.models)
+        self.live: Live
         self.wants_token = settings.wants_token
         self._listeners = Listeners(settings.listen, held)
 
@@ -249,25 +254,19 @@ class Daemon:
         settings = self._settings
         loop = asyncio.get_running_loop()
         gate = Gate(Path(settings.state), self.wants_token)
+        self._zygote = Zygote()
         self._datasets = Datasets(Path(settings.state) / FOLDER, settings.datasets_quota)
-        surveying = loop.run_in_executor(None, _survey, settings)
+        self._collector = Collector(self._datasets)
+        self.live = Live(settings, self._zygote, self._collector.offer)
         await self._datasets.start()
         try:
-            surveyed = await surveying
+            await self.live.open()
         except ConfigError:
             await self._datasets.close()
             raise
-        self._zygote = Zygote()
         self._pictures = Pictures(settings, self._zygote)
-        served = [
-            Served(entry, open_pool(plan, self._zygote) if plan else None)
-            for entry, plan in surveyed
-        ]
-        specs = [entry.spec for entry, _ in surveyed if entry.spec]
-        self._collector = Collector(self._datasets, specs)
-        self.service = Service(served, settings, self._collector.offer)
         self._traffic = Traffic(settings.max_bodies)
-        app = make_app(self.service, self._datasets, self._pictures, settings, self._traffic, gate)
+        app = make_app(self.live, self._datasets, self._pictures, settings, self._traffic, gate)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -294,25 +293,48 @@ class Daemon:
         self._server = self._runner.server
         self._closing_idle = loop.create_task(self._traffic.close_idle(self._server))
         self._collector.start()
-        self._loading = [
-            loop.create_task(served.pool.start()) for served in self.service.models if served.pool
-        ]
+        self.live.start()
         self._opening = loop.create_task(self._open_held())
+        self._door = Door(Path(settings.state), self.models)
+        self._commands = await self._open_door()
 
     async def _open_held(self) -> None:
         """Whoever connects while models load had better wait than be refused, but not for
         longer than an answer may take."""
-        if self._listeners.any_held and self._loading:
-            await asyncio.wait(self._loading, timeout=self._settings.deadline)
+        if self._listeners.any_held:
+            loading = asyncio.ensure_future(self.live.loaded())
+            await asyncio.wait([loading], timeout=self._settings.deadline)
         await self._listeners.open_held(self._runner)
+
+    async def _open_door(self) -> web.AppRunner:
+        """For the commands. Without it the models are served all the same."""
+        loop = asyncio.get_running_loop()
+        runner = web.AppRunner(
+            _make_control(self.live, self._settings),
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,
+            shutdown_timeout=_LINGER_SECONDS,
+        )
+        await runner.setup()
+        try:
+            listening = await loop.run_in_executor(None, self._door.open)
+        except OSError as error:
+            _log.warning("commands cannot reach this daemon: %s", error)
+            return runner
+        if listening is None:
+            _log.warning("another daemon serves these models: commands go to that one")
+        else:
+            await web.SockSite(runner, listening).start()
+        return runner
 
     async def loaded(self) -> None:
         """Waits until every model is ready or failed, and every address open."""
-        await asyncio.gather(*self._loading, self._opening)
+        await asyncio.gather(self.live.loaded(), self._opening)
 
     def swept(self) -> float:
         """Since when, in the loop's time, the workers of every model were looked at."""
-        pools = [served.pool for served in self.service.models if served.pool]
+        pools = [served.pool for served in self.live.service.models if served.pool]
         return min((pool.swept for pool in pools), default=asyncio.get_running_loop().time())
 
     async def stop(self) -> None:
@@ -320,14 +342,14 @@ class Daemon:
         self._opening.cancel()
         await asyncio.gather(self._opening, return_exceptions=True)
         await self._listeners.close()
+        for site in list(self._commands.sites):
+            await site.stop()
         await self._traffic.stop(self._server, self._settings.deadline + 1)
         await self._runner.cleanup()
         self._closing_idle.cancel()
-        for task in self._loading:
-            task.cancel()
-        await asyncio.gather(*self._loading, return_exceptions=True)
-        pools = [served.pool for served in self.service.models if served.pool]
-        await asyncio.gather(*(pool.stop() for pool in pools))
+        await self.live.stop()
+        await self._commands.cleanup()
+        await asyncio.get_running_loop().run_in_executor(None, self._door.close)
         await self._pictures.stop()
         await self._collector.stop()
         await self._datasets.close()
@@ -349,6 +371,11 @@ async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
     starting = loop.create_task(systemd.ask_for_time())
     await daemon.start()
     feeding = loop.create_task(systemd.feed_watchdog(daemon.swept))
+
+    def rescan() -> None:
+        daemon.live.rescan_soon(systemd.reloading, systemd.reloaded)
+
+    loop.add_signal_handler(signal.SIGHUP, rescan)
     try:
         stopped = loop.create_task(stop.wait())
         loaded = loop.create_task(daemon.loaded())

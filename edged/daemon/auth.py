@@ -25,6 +25,7 @@ from edged.errors import (
     BadCredentials,
     KeyRevoked,
     KeyStoreError,
+    NotPermitted,
     QueueFull,
     TokenExpired,
     TokenInvalid,
@@ -36,9 +37,9 @@ _log = logging.getLogger(__name__)
 
 TOKEN_SECONDS = 30 * 24 * 3600
 
-Access = Literal["open", "setting", "token"]
-"""Who may call a route: anyone, anyone unless the setting `auth` says otherwise, or only who
-has a token."""
+Access = Literal["open", "setting", "token", "manager"]
+"""Who may call a route: anyone, anyone unless the setting `auth` says otherwise, only who
+has a token, or only who has one of a key that may change models."""
 
 _ALGORITHM = "HS256"
 # Changes to the keys are noticed, and counters kept, within this many seconds.
@@ -83,21 +84,25 @@ class Gate:
 
     def guard(self, routes: Iterable[Route], access: Access) -> List[web.RouteDef]:
         """The same routes, behind this gate."""
-        asks = access == "token" or (access == "setting" and self._wants_token)
+        asks = access in ("token", "manager") or (access == "setting" and self._wants_token)
         return [
             web.route(
                 route.method,
                 route.path,
-                self._asking(route.handler) if asks else _open(route.handler),
+                self._asking(route.handler, access) if asks else without_key(route.handler),
                 expect_handler=expect_handler,
             )
             for route in routes
         ]
 
-    def _asking(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _asking(
+        self, handler: Handler, access: Access
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def admitted(request: web.Request) -> web.StreamResponse:
             key = self._key(_token(request))
             record.current().key = key.name
+            if access == "manager" and not key.rules.manage:
+                raise NotPermitted("the key may not change models")
             self._quota.admit(key)
             return await handler(request, Caller(key.name, key.rules.models, key.api_key))
 
@@ -177,7 +182,9 @@ class Gate:
             self._trouble = ""
 
 
-def _open(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def without_key(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler, for whoever asks."""
+
     async def admitted(request: web.Request) -> web.StreamResponse:
         return await handler(request, Caller())
 

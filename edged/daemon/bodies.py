@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Optional, Type, TypeVar
 
 import msgspec
 import pybase64
 
-from edged.errors import BadBase64, BodyTooLarge, ImageMissing, InvalidArgument, NotJson
+from edged.errors import (
+    BadBase64,
+    BadMid,
+    BodyTooLarge,
+    ImageMissing,
+    InvalidArgument,
+    NotJson,
+    UnknownModel,
+)
 
 Fields = TypeVar("Fields")
+
+# More digits than any mid has; beyond them an integer does not travel in JSON or msgpack.
+MOST_DIGITS = 18
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -26,6 +38,15 @@ def parse_json(body: bytes, kind: Type[Fields]) -> Fields:
         raise InvalidArgument(f"the body is JSON of another kind: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson(f"the body is not valid JSON: {error}") from None
+
+
+def parse_mid(text: str) -> int:
+    """Raises BadMid, and UnknownModel for a number that no model has."""
+    if not re.fullmatch("[0-9]+", text):
+        raise BadMid(f"mid must be a number, not {text[:32]!r}")
+    if len(text) > MOST_DIGITS:
+        raise UnknownModel(f"there is no model with mid {text[:32]}")
+    return int(text)
 
 
 def decode_base64(text: Optional[str], field: str, most: Optional[int] = None) -> bytes:

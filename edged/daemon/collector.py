@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections import Counter, deque
 from contextlib import suppress
-from typing import Deque, Iterable, NamedTuple, Optional, Set
+from typing import Deque, Dict, NamedTuple, Optional, Set
 
 from edged.datasets import collect
 from edged.datasets.rules import MOST_IMAGE_BYTES, SUFFIXES
@@ -40,11 +40,9 @@ class _Picture(NamedTuple):
 class Collector:
     """Between `start` and `stop` it stores what `offer` was given, one after the other."""
 
-    def __init__(self, datasets: Datasets, specs: Iterable[ModelSpec]) -> None:
+    def __init__(self, datasets: Datasets) -> None:
         self._datasets = datasets
-        self._selections = {
-            spec.name: collect.Selection(spec.collect) for spec in specs if spec.collect
-        }
+        self._selections: Dict[str, collect.Selection] = {}
         self._loop = asyncio.get_running_loop()
         self._waiting: Deque[_Picture] = deque()
         self._bytes = 0
@@ -55,9 +53,8 @@ class Collector:
         self._lost: Counter[str] = Counter()
 
     def start(self) -> None:
-        if self._selections:
-            self._storing = self._loop.create_task(self._store_all())
-            self._reporting = self._loop.create_task(self._report_for_ever())
+        self._storing = self._loop.create_task(self._store_all())
+        self._reporting = self._loop.create_task(self._report_for_ever())
 
     async def stop(self) -> None:
         """Stores what still waits, as far as the disk is quick enough."""
@@ -76,7 +73,7 @@ class Collector:
         if spec.collect is None:
             return
         seen = collect.seen(spec, prediction)
-        if not self._selections[spec.name].takes(seen, self._loop.time()):
+        if not self._selection(spec.name, spec.collect).takes(seen, self._loop.time()):
             return
         if len(image) > MOST_IMAGE_BYTES:
             self._lost["they are too large for a dataset"] += 1
@@ -86,6 +83,13 @@ class Collector:
             self._bytes += len(image)
             self._waiting.append(_Picture(spec, spec.collect, image, prediction))
             self._news.set()
+
+    def _selection(self, name: str, rules: Collect) -> collect.Selection:
+        """A new one where a new version of the model has other rules."""
+        known = self._selections.get(name)
+        if known is None or known.rules != rules:
+            known = self._selections[name] = collect.Selection(rules)
+        return known
 
     async def _store_all(self) -> None:
         while self._waiting or not self._stopping:

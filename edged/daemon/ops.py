@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from edged.daemon.answers import respond
+from edged.daemon.bodies import parse_mid
 from edged.daemon.pool import Counters
 from edged.daemon.routes import Caller, Route
 from edged.daemon.service import Served, Service
@@ -31,6 +32,12 @@ class ModelInfo(msgspec.Struct):
 class Models(msgspec.Struct):
     code: int
     data: List[ModelInfo]
+    msg: str
+
+
+class Model(msgspec.Struct):
+    code: int
+    data: ModelInfo
     msg: str
 
 
@@ -62,11 +69,18 @@ class ModelList:
         self._service = service
 
     def routes(self) -> List[Route]:
-        return [Route("GET", "/api/models", self._models)]
+        return [
+            Route("GET", "/api/models", self._models),
+            Route("GET", "/api/models/{mid}", self._model),
+        ]
 
     async def _models(self, request: web.Request, caller: Caller) -> web.Response:
         data = [model_info(served) for served in self._service.models]
         return respond(request, Models(0, data, "success"))
+
+    async def _model(self, request: web.Request, caller: Caller) -> web.Response:
+        served = self._service.by_mid(parse_mid(request.match_info["mid"]))
+        return respond(request, Model(0, model_info(served), "success"))
 
 
 def readiness_of(service: Service) -> Readiness:

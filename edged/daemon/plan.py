@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import AbstractSet, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from edged import wire
 from edged.config import Settings
@@ -19,11 +19,16 @@ from edged.registry.spec import ModelSpec
 class Plan(NamedTuple):
     """`attempts` are the engines in the order in which they are tried, each with its share."""
 
-    name: str
+    spec: ModelSpec
     attempts: Tuple[Attempt, ...]
     limits: Limits
     sample: Optional[Sample]
     poison: Path
+
+    @property
+    def engine(self) -> str:
+        """The one that is tried first."""
+        return self.attempts[0].engine
 
 
 def make_plans(
@@ -34,25 +39,44 @@ def make_plans(
     Blocks on the disk.
     """
     plans: List[Union[Plan, str]] = []
-    loaded = set()
+    loaded: Set[str] = set()
     left = machine.available
     for spec in specs:
         plan = _plan(spec, len(specs), settings, machine)
-        engine = plan.attempts[0].engine
-        need = capacity.least_need(spec, engine)
-        if engine not in loaded:
-            need += engines.ENGINES[engine].fork_server
+        need = _need(spec, plan.engine, loaded)
         # The first is tried whatever the figures say: nobody has anything to lose by it.
         if plans and need > left:
-            plans.append(
-                f"{max(left, 0) >> 20} MB of memory are left by the models before it, "
-                f"and it needs {need >> 20} at the least"
-            )
+            plans.append(_no_room(left, need))
             continue
-        loaded.add(engine)
+        loaded.add(plan.engine)
         left -= need
         plans.append(plan)
     return plans
+
+
+def make_plan_beside(
+    spec: ModelSpec, models: int, settings: Settings, machine: Machine, loaded: AbstractSet[str]
+) -> Union[Plan, str]:
+    """The plan of a model while others are served, or why there is no room for it.
+
+    `models` is how many will share the `machine`, which is as it was when none was loaded;
+    `loaded` are the engines of those that are. Blocks on the disk.
+    """
+    plan = _plan(spec, models, settings, machine)
+    need, left = _need(spec, plan.engine, loaded), capacity.this_machine().available
+    return _no_room(left, need) if loaded and need > left else plan
+
+
+def _need(spec: ModelSpec, engine: str, loaded: AbstractSet[str]) -> int:
+    need = capacity.least_need(spec, engine)
+    return need + (0 if engine in loaded else engines.ENGINES[engine].fork_server)
+
+
+def _no_room(left: int, need: int) -> str:
+    return (
+        f"{max(left, 0) >> 20} MB of memory are left by the models before it, "
+        f"and it needs {need >> 20} at the least"
+    )
 
 
 def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) -> Plan:
@@ -68,7 +92,7 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
         )
         attempts.append(Attempt(wire.Load(spec, options, memory_limit=2 * memory), share.instances))
     return Plan(
-        name=spec.name,
+        spec=spec,
         attempts=tuple(attempts),
         limits=Limits(settings.queue, settings.run_timeout, memory),
         sample=read_sample(Path(spec.folder)),
@@ -79,4 +103,4 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
 def open_pool(plan: Plan, zygote: Zygote) -> Pool:
     """The workers of the model; they are not started yet."""
     poison = Poison(plan.poison)
-    return Pool(plan.name, plan.attempts, plan.limits, zygote, poison, plan.sample)
+    return Pool(plan.spec.name, plan.attempts, plan.limits, zygote, poison, plan.sample)

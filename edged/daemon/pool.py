@@ -65,7 +65,7 @@ class Limits(NamedTuple):
 
 
 class Counters(msgspec.Struct):
-    """Requests since the daemon started, by what became of them, and workers restarted.
+    """Requests since this version was loaded, by what became of them, and workers restarted.
 
     `queued` wait now; of `poison` pictures those of earlier runs are known too.
     """
@@ -112,6 +112,16 @@ class Pool:
         self._tasks: Set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._deaths_without_answer = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._faults = 0
+        self._hopeless = asyncio.Event()
+
+    @property
+    def only_fails(self) -> bool:
+        """Whether it was asked and has never answered, by its own fault."""
+        return self._faults > 0 and self._counters.answered == 0
 
     @property
     def counters(self) -> Counters:
@@ -154,6 +164,15 @@ class Pool:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in workers))
 
+    async def hopeless(self) -> None:
+        """Waits until the model has failed, or only fails, beyond doubt."""
+        await self._hopeless.wait()
+
+    async def drain(self) -> None:
+        """Ends the workers once all that was asked is answered. Nobody may ask any more."""
+        await self._idle.wait()
+        await self.stop()
+
     async def predict(
         self, image: bytes, options: wire.PredictOptions, deadline: float
     ) -> Prediction:
@@ -171,12 +190,20 @@ class Pool:
         job = Job(image, options, deadline, self._loop.create_future())
         timer = self._loop.call_at(deadline, job.fail, DeadlinePassed())
         self._queue.append(job)
+        self._under_way += 1
+        self._idle.clear()
         try:
             prediction = await job.answer
-        except EdgedError:
+        except EdgedError as error:
             self._counters.failed += 1
+            self._faults += error.http_status >= 500
+            if self.only_fails and self._faults >= _MOST_FAILURES_IN_A_ROW:
+                self._hopeless.set()
             raise
         finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
             timer.cancel()
             self._queue.discard(job)
         self._counters.answered += 1
@@ -376,6 +403,7 @@ class Pool:
         _log.error("%s cannot be served: %s", self._name, reason)
         self.state, self.reason = "failed", reason
         self._settled.set()
+        self._hopeless.set()
         for worker in self._workers:
             worker.retire()
         self._dispatch()

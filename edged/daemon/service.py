@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edged import wire
 from edged.config import Settings
@@ -19,7 +19,8 @@ from edged.errors import (
     UnknownModel,
 )
 from edged.image_header import read_header
-from edged.registry.registry import Entry
+from edged.registry.entry import Entry
+from edged.registry.registry import order
 from edged.registry.spec import ModelSpec, Task
 from edged.results import Prediction
 
@@ -34,11 +35,15 @@ class Served(NamedTuple):
 
     @property
     def state(self) -> str:
-        return self.pool.state if self.pool else "failed"
+        if self.pool is not None:
+            return self.pool.state
+        return "disabled" if self.entry.disabled and self.entry.spec else "failed"
 
     @property
     def reason(self) -> str:
-        return self.pool.reason if self.pool else self.entry.reason
+        """Why it is not served, or not as it lies in its folder."""
+        reason = self.pool.reason if self.pool else self.entry.reason
+        return reason or self.entry.note
 
 
 class Request(NamedTuple):
@@ -71,34 +76,61 @@ def check_limits(image: bytes, settings: Settings) -> None:
         )
 
 
+class _Catalog:
+    """All models at one moment; never changed, only replaced as a whole."""
+
+    def __init__(self, models: Iterable[Served]) -> None:
+        self.models = tuple(sorted(models, key=lambda served: order(served.entry)))
+        self.by_mid: Dict[int, Served] = {}
+        self.by_name: Dict[str, Served] = {}
+        self.by_folder = {served.entry.folder: served for served in self.models}
+        for served in self.models:
+            if served.entry.mid is not None:
+                # Of two folders that claim one mid both are refused, and either may say so.
+                self.by_mid.setdefault(served.entry.mid, served)
+            self.by_name.setdefault(served.entry.name, served)
+
+
 class Service:
     """What every dialect calls. `models` is all that the folder holds, failed ones too.
+
+    A request is asked of the version that serves its model when it is admitted: between
+    finding that and queueing it the loop does nothing else, so no request meets a version
+    that is not served any more.
 
     `offer` gets every picture with its prediction, as soon as there is one, and must not wait.
     """
 
-    def __init__(self, models: Sequence[Served], settings: Settings, offer: Offer) -> None:
-        self.models = list(models)
+    def __init__(self, models: Iterable[Served], settings: Settings, offer: Offer) -> None:
+        self._catalog = _Catalog(models)
         self._settings = settings
         self._offer = offer
-        self._by_mid: Dict[int, Served] = {}
-        self._by_name: Dict[str, Served] = {}
-        for served in models:
-            if served.entry.mid is not None:
-                # Of two folders that claim one mid both are refused, and either may say so.
-                self._by_mid.setdefault(served.entry.mid, served)
-            self._by_name.setdefault(served.entry.name, served)
+
+    @property
+    def models(self) -> Tuple[Served, ...]:
+        return self._catalog.models
+
+    def put(self, served: Served) -> None:
+        """In the place of what its folder was until now, if it was there."""
+        self._catalog = _Catalog({**self._catalog.by_folder, served.entry.folder: served}.values())
+
+    def drop(self, folder: str) -> None:
+        left = (served for served in self.models if served.entry.folder != folder)
+        self._catalog = _Catalog(left)
+
+    def of(self, folder: str) -> Optional[Served]:
+        return self._catalog.by_folder.get(folder)
 
     def by_mid(self, mid: int) -> Served:
         """Raises UnknownModel."""
-        served = self._by_mid.get(mid)
+        served = self._catalog.by_mid.get(mid)
         if served is None:
             raise UnknownModel(f"there is no model with mid {mid}")
         return served
 
     def by_name(self, name: str, task: Task) -> Served:
         """Raises UnknownModel, for a model of another task too."""
-        served = self._by_name.get(name)
+        served = self._catalog.by_name.get(name)
         if served is None:
             raise UnknownModel(f"there is no model {name[:64]}")
         spec = served.entry.spec
@@ -144,6 +176,7 @@ class Service:
             return error
 
     async def _answer(self, served: Served, request: Request) -> Prediction:
+        served = self._now(served)
         visit, began = record.current().visit(served.entry.mid), time.monotonic()
         pool = _pool(served, request.allowed)
         prediction = await pool.predict(request.image, request.options, request.deadline)
@@ -151,6 +184,21 @@ class Service:
         assert served.entry.spec is not None  # or there would be no pool
         self._offer(served.entry.spec, request.image, prediction)
         return prediction
+
+    def _now(self, served: Served) -> Served:
+        """What has taken its place since the dialect found it.
+
+        Raises UnknownModel, and ModelUnavailable where that answers something else.
+        """
+        catalog, entry = self._catalog, served.entry
+        now = catalog.by_folder.get(entry.folder)
+        if now is None and entry.mid is not None:
+            now = catalog.by_mid.get(entry.mid)
+        if now is None:
+            raise UnknownModel(f"there is no model {entry.name} any more")
+        if now.entry.spec and entry.spec and now.entry.spec.task != entry.spec.task:
+            raise ModelUnavailable(f"model {entry.name} is for {now.entry.spec.task} now")
+        return now
 
     def _check(self, request: Request) -> None:
         if asyncio.get_running_loop().time() > request.deadline:
@@ -164,5 +212,6 @@ def _pool(served: Served, allowed: Optional[Tuple[str, ...]]) -> Pool:
     if allowed is not None and name not in allowed:
         raise NotPermitted(f"the key may not use the model {name}")
     if served.pool is None:
-        raise ModelUnavailable(f"model {name} cannot be served: {served.entry.reason}")
+        why = "is disabled" if served.state == "disabled" else "cannot be served: "
+        raise ModelUnavailable(f"model {name} {why}{served.entry.reason}")
     return served.pool

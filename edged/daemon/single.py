@@ -14,7 +14,7 @@ from edged.daemon.plan import make_plans, open_pool
 from edged.daemon.pool import Pool
 from edged.daemon.zygote import Zygote
 from edged.errors import ModelUnavailable
-from edged.registry.registry import Entry
+from edged.registry.entry import Entry
 from edged.results import Prediction
 
 

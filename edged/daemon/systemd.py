@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from typing import Callable, MutableMapping
 
 _log = logging.getLogger(__name__)
@@ -27,9 +28,20 @@ class Systemd:
         microseconds = environment.pop("WATCHDOG_USEC", "")
         fed = microseconds.isdigit() and pid in ("", str(os.getpid()))
         self._watchdog = int(microseconds) / 1e6 if fed else 0.0
+        self._is_ready = False
 
     def ready(self) -> None:
+        self._is_ready = True
         self._say("READY=1")
+
+    def reloading(self) -> None:
+        """Until `reloaded`. Not while the start goes on, which that would end."""
+        if self._is_ready:
+            self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self) -> None:
+        if self._is_ready:
+            self._say("READY=1")
 
     def stopping(self, deadline: float) -> None:
         """Every request has so long, in seconds, and may have come just now."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Callable, Dict, List
+from contextlib import asynccontextmanager
+from typing import IO, AsyncIterator, Callable, Dict, List
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http import HttpProcessingError
@@ -32,6 +33,26 @@ async def read_body(request: web.Request, limit: int, deadline: float, hold: Hol
     InvalidArgument when it is not encoded as its headers say. `hold` is told of each
     piece as it comes, and may refuse it.
     """
+    async with _receiving(request, limit, deadline):
+        return await _read(request, limit, hold)
+
+
+async def save_body(request: web.Request, limit: int, deadline: float, file: IO[bytes]) -> None:
+    """The whole body, into `file`. Raises as `read_body`, and OSError when that is full."""
+    loop = asyncio.get_running_loop()
+    size = 0
+    async with _receiving(request, limit, deadline):
+        while not request.content.at_eof():
+            chunk = await request.content.readany()
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            await loop.run_in_executor(None, file.write, chunk)
+
+
+@asynccontextmanager
+async def _receiving(request: web.Request, limit: int, deadline: float) -> AsyncIterator[None]:
+    """What can be wrong with a body on its way, as `read_body` says it."""
     if "Content-Encoding" in request.headers:
         raise InvalidArgument("the body must come as it is, without a Content-Encoding")
     if request.content_length is not None and request.content_length > limit:
@@ -41,7 +62,7 @@ async def read_body(request: web.Request, limit: int, deadline: float, hold: Hol
         # Not asyncio.wait_for: before Python 3.12 it loses the cancellation that tells of a
         # client who leaves right behind the last byte.
         async with timeout_at(deadline):
-            return await _read(request, limit, hold)
+            yield
     except asyncio.TimeoutError:
         raise DeadlinePassed("the deadline passed before the whole body had come") from None
     except (web.RequestPayloadError, HttpProcessingError):

@@ -73,6 +73,7 @@ class Selection:
     """The pictures of one model that are to be collected. Counts from its making on."""
 
     def __init__(self, collect: Collect) -> None:
+        self.rules = collect
         self._rule = _Rule(collect.below, collect.every)
         self._by_label = {
             label: _Rule(

@@ -6,8 +6,6 @@ A folder that has gone keeps its number: a client must not meet another model un
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 from pathlib import Path
 from typing import AbstractSet, Dict, Sequence
 
@@ -15,7 +13,7 @@ import msgspec
 from typing_extensions import Annotated
 
 from edged.errors import ConfigError
-from edged.registry.disk import sync
+from edged.registry.disk import write
 
 FILE = "mids.json"
 
@@ -51,20 +49,8 @@ def _load(path: Path) -> Dict[str, int]:
 
 
 def _save(path: Path, known: Dict[str, int]) -> None:
-    """After a power cut there is the old file or the new one, whole."""
-    data = msgspec.json.format(msgspec.json.encode(known), indent=1)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except OSError:
-                os.unlink(file.name)
-                raise
-        sync(path.parent)
+        write(path, msgspec.json.format(msgspec.json.encode(known), indent=1))
     except OSError as error:
         raise ConfigError(
             f"the models' numbers cannot be kept in the state directory {path.parent}: "

@@ -5,64 +5,84 @@ A model is a folder, or a zip of one.
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 from collections import defaultdict
 from pathlib import Path
-from typing import DefaultDict, Dict, Hashable, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    DefaultDict,
+    Dict,
+    FrozenSet,
+    Hashable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import msgspec
 
 from edged.errors import ConfigError, ModelFolderError
-from edged.registry import mids
-from edged.registry.folder import Folder
-from edged.registry.formats import FORMATS, Format, native
-from edged.registry.formats.description import input_size
-from edged.registry.sample import read_sample
-from edged.registry.spec import ModelSpec
-from edged.registry.unpacked import Unpacked
+from edged.registry import ledger, mids
+from edged.registry.entry import ZIP, Entry, read_entry, settled, shown
+from edged.registry.ledger import Record, Version
+from edged.registry.versions import Versions
 
-# A longer run of digits is a date or a serial number, and part of the name.
-_NUMBERED = re.compile(r"([0-9]{1,15})(?![0-9])-?(.*)", re.DOTALL)
-_LONGEST_NAME = 64
-_NAME = re.compile(rf"\w[\w.-]{{0,{_LONGEST_NAME - 1}}}")  # what may stand in a URL's path
-_UNFIT = re.compile(r"[^\w.-]+")
-_ZIP = ".zip"
-_MAX_SHOWN = 300
-_NO_MID_YET = -1
-_NETWORKS = (".nb", ".pdmodel", "__model__")
+UNPACKED = "unpacked"
+
+_log = logging.getLogger(__name__)
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A folder or a zip in the folder of models; `folder` is its name there.
-
-    `spec` is None when `reason` says why it is not served,
-    `exporter` is None where no format recognises it, `mid` where it never had one.
+class Found(NamedTuple):
+    """`record` is what the ledger is to say of the entry from now on: that it is served from
+    where it lies, if it is None.
     """
 
-    folder: str
-    mid: Optional[int]
-    name: str
-    exporter: Optional[str]
-    spec: Optional[ModelSpec]
-    reason: str
+    entry: Entry
+    record: Optional[Record]
 
 
-def scan(models: Path, state: Path, tidy: bool = False) -> List[Entry]:
+def scan(models: Path, state: Path) -> List[Entry]:
     """Ordered by mid, those without one last. Zips are unpacked. Blocks on the disk.
 
-    `tidy`: what was unpacked of zips that are gone is removed, see `Unpacked.tidy`.
     Raises ConfigError when `models` cannot be read.
     """
-    unpacked = Unpacked(state)
-    found = [_look(path, unpacked if _is_zip(path) else None) for path in _models(models)]
-    if tidy:
-        unpacked.tidy(models)
+    return [found.entry for found in survey(models, state, take=False)]
+
+
+def survey(models: Path, state: Path, take: bool = True) -> List[Found]:
+    """As `scan`. What is new or has changed in the folder is taken into `Versions`, if `take`."""
+    surveyor = _Surveyor(models, state, take)
+    found = surveyor.found()
+    entries = _numbered([one.entry for one in found], state, surveyor.known)
+    pairs = (Found(entry, one.record) for entry, one in zip(entries, found))
+    return sorted(pairs, key=lambda one: order(one.entry))
+
+
+def versions_in(state: Path) -> Versions:
+    """What is served, or was before."""
+    return Versions(state / "versions")
+
+
+def origin(models: Path, folder: str) -> str:
+    """What the ledger calls the folder or zip of that name, whichever links lead there."""
+    return os.path.join(os.path.realpath(models), folder)
+
+
+def _numbered(found: Sequence[Entry], state: Path, known: FrozenSet[str]) -> List[Entry]:
+    """Each with its mid, if it can have one, and refused if another has its mid or name: only
+    what was served before, of which the folders are `known`, goes before what is new.
+    """
     numbers, unnumbered = _numbers(found, state)
     # A folder that no format recognises may be anything: it claims nothing.
     claims = [entry.folder for entry in found if entry.exporter is not None]
-    same_mid = _rivals({folder: numbers[folder] for folder in claims if folder in numbers})
-    same_name = _rivals({entry.folder: entry.name for entry in found if entry.folder in claims})
+    mids_of = {folder: numbers[folder] for folder in claims if folder in numbers}
+    same_mid = _rivals(mids_of, known)
+    names_of = {entry.folder: entry.name for entry in found if entry.folder in claims}
+    same_name = _rivals(names_of, known)
     entries = []
     for entry in found:
         mid, reason = numbers.get(entry.folder), entry.reason
@@ -72,23 +92,100 @@ def scan(models: Path, state: Path, tidy: bool = False) -> List[Entry]:
             reason = f"mid {mid} is also that of {same_mid[entry.folder]}"
         if not reason and entry.folder in same_name:
             reason = f"the name {entry.name} is also that of {same_name[entry.folder]}"
-        entries.append(_settled(entry, mid, reason))
-    return sorted(entries, key=_order)
+        entries.append(settled(entry, mid, reason))
+    return entries
 
 
-def look(folder: Path) -> Entry:
-    """One folder, wherever it is. Its number may be None, and `spec.mid` -1 then."""
-    entry = _look(Path(os.path.abspath(folder)), None)
-    return _settled(entry, entry.mid, entry.reason)
+class _Surveyor:
+    """What lies in the folder `models`, and what the ledger says of it."""
+
+    def __init__(self, models: Path, state: Path, take: bool) -> None:
+        self._models = models
+        self._take = take
+        self._versions = versions_in(state)
+        # A zip that is only looked at belongs to nobody, and is unpacked all the same.
+        self._unpacked = self._versions if take else Versions(state / UNPACKED)
+        self._records = _records(models, state)
+        self.known = frozenset(self._records)
+
+    def found(self) -> List[Found]:
+        there = {path.name: path for path in _models(self._models)}
+        brought = [
+            _found_version(self._versions, name, record)
+            for name, record in self._records.items()
+            if name not in there and record.source is None
+        ]
+        return [self._one(path) for path in there.values()] + brought
+
+    def _one(self, path: Path) -> Found:
+        record = self._records.get(path.name)
+        if record is None or record.served.key not in self._versions:
+            return self._newcomer(path)
+        entry = look_at(self._versions, path.name, record)
+        try:
+            if self._versions.key(path) == record.source:
+                return Found(entry, record)
+            changed = self._newcomer(path, record)
+        except ModelFolderError as error:
+            return Found(msgspec.structs.replace(entry, note=shown(str(error))), record)
+        if changed.record is None and changed.entry.reason:
+            note = f"what lies in its folder now is not served: {changed.entry.reason}"
+            return Found(msgspec.structs.replace(entry, note=shown(note)), record)
+        return changed
+
+    def _newcomer(self, path: Path, before: Optional[Record] = None) -> Found:
+        entry = read_entry(path.name, self._reader(path), _is_zip(path))
+        if entry.spec is None or not self._take or not path.name.isprintable():
+            return Found(entry, None)
+        try:
+            key = self._versions.take(path)
+        except ModelFolderError as error:
+            _log.warning("%s is served from where it lies: %s", entry.folder, error)
+            return Found(entry, None)
+        record = Record(source=key, served=Version(key))
+        if before is not None and before.served.key != key:
+            record = before.replaced(Version(key), source=key)
+        elif before is not None:
+            record = msgspec.structs.replace(before, source=key)
+        return _found_version(self._versions, path.name, record)
+
+    def _reader(self, path: Path) -> Callable[[], Path]:
+        if _is_zip(path):
+            return lambda: self._unpacked.folder(self._unpacked.take(path))
+        return lambda: path
 
 
-def look_into(archive: Path, scratch: Path) -> Entry:
-    """As `look`, for a zip. It is unpacked in `scratch`, for as long as the entry is used."""
-    entry = _look(Path(os.path.abspath(archive)), Unpacked(scratch))
-    return _settled(entry, entry.mid, entry.reason)
+def _records(models: Path, state: Path) -> Dict[str, Record]:
+    """Those of the folder `models`, by the names in it."""
+    try:
+        records = ledger.load(state)
+    except ConfigError as error:
+        _log.error("%s", error)
+        return {}
+    root = os.path.realpath(models)
+    return {
+        os.path.basename(path): record
+        for path, record in records.items()
+        if os.path.dirname(path) == root
+    }
 
 
-def _order(entry: Entry) -> Tuple[bool, int, bool, str]:
+def look_at(versions: Versions, folder: str, record: Record) -> Entry:
+    """The version that is served. Its number may be None, and `spec.mid` -1 then."""
+    entry = read_entry(
+        folder,
+        lambda: versions.folder(record.served.key),
+        folder.lower().endswith(ZIP),
+        record.served,
+    )
+    return msgspec.structs.replace(entry, disabled=record.disabled, on_trial=record.on_trial)
+
+
+def _found_version(versions: Versions, folder: str, record: Record) -> Found:
+    return Found(look_at(versions, folder, record), record)
+
+
+def order(entry: Entry) -> Tuple[bool, int, bool, str]:
     """What is served stands before what merely has the same number in its name."""
     return entry.mid is None, entry.mid or 0, entry.spec is None, entry.folder
 
@@ -103,70 +200,7 @@ def _models(models: Path) -> List[Path]:
 
 
 def _is_zip(path: Path) -> bool:
-    return path.suffix.lower() == _ZIP and os.path.isfile(path)
-
-
-def _look(path: Path, unpacked: Optional[Unpacked]) -> Entry:
-    """The entry as far as the folder itself tells: `mid` may still be None.
-
-    `unpacked` is for a zip, None for a folder.
-    """
-    mid, name = _from_name(path.stem if unpacked else path.name)
-    exporter, spec, reason = None, None, ""
-    try:
-        folder = Folder(unpacked.folder(path) if unpacked else path)
-        identity = native.identity(folder)
-        mid = mid if identity.mid is None else identity.mid
-        name = name if identity.name is None else identity.name
-        format = _recognise(folder)
-        exporter = format.EXPORTER
-        spec = _read(folder, format, mid, name)
-    except ModelFolderError as error:
-        reason = str(error)
-    return Entry(path.name, mid, name, exporter, spec, reason)
-
-
-def _from_name(name: str) -> Tuple[Optional[int], str]:
-    """`10-helmets` is 10, `helmets`; `my model (1)` is `my-model-1`."""
-    name = _UNFIT.sub("-", name).strip("-.")[:_LONGEST_NAME] or name
-    match = _NUMBERED.fullmatch(name)
-    return (int(match[1]), match[2] or name) if match else (None, name)
-
-
-def _recognise(folder: Folder) -> Format:
-    for format in FORMATS:
-        if format.recognise(folder):
-            return format
-    raise ModelFolderError(
-        f"no exporter is recognised, and no model.yaml names a model{_hint(folder)}"
-    )
-
-
-def _hint(folder: Folder) -> str:
-    """What is there instead, of what people copy."""
-    names = folder.names()
-    networks = [name for name in names if name.endswith(_NETWORKS)]
-    if networks:
-        return f": nothing says how pictures are prepared for {networks[0]}"
-    inner = [name for name in names if os.path.isdir(folder.inside(name))]
-    return f": is the model in the folder {inner[0]}?" if inner else ""
-
-
-def _read(folder: Folder, format: Format, mid: Optional[int], name: str) -> ModelSpec:
-    if not _NAME.fullmatch(name):
-        raise ModelFolderError(
-            f"the name {name!r} may have letters, digits, '-', '_' and '.' only, 64 at most"
-        )
-    description = native.override(folder, format.read(folder))
-    read_sample(folder.path)  # a broken one is the folder's fault too
-    return ModelSpec(
-        **msgspec.structs.asdict(description),
-        mid=_NO_MID_YET if mid is None else mid,
-        name=name,
-        exporter=format.EXPORTER,
-        folder=folder.inside("."),
-        input_size=None if description.reading else input_size(description.preprocess),
-    )
+    return path.suffix.lower() == ZIP and os.path.isfile(path)
 
 
 def _numbers(found: Sequence[Entry], state: Path) -> Tuple[Dict[str, int], str]:
@@ -181,35 +215,16 @@ def _numbers(found: Sequence[Entry], state: Path) -> Tuple[Dict[str, int], str]:
         return own, f"it has no mid of its own, and {error}"
 
 
-def _rivals(values: Mapping[str, Hashable]) -> Dict[str, str]:
-    """Folder -> the others with the same value, for those that are not alone with it."""
+def _rivals(values: Mapping[str, Hashable], known: FrozenSet[str]) -> Dict[str, str]:
+    """Folder -> the others with the same value, for those that are not alone with it, and not
+    alone among the `known` either.
+    """
     groups: DefaultDict[Hashable, List[str]] = defaultdict(list)
     for folder, value in values.items():
         groups[value].append(folder)
     return {
         folder: ", ".join(other for other in group if other != folder)
         for group in groups.values()
-        if len(group) > 1
         for folder in group
+        if len(group) > 1 and known.intersection(group) != {folder}
     }
-
-
-def _settled(entry: Entry, mid: Optional[int], reason: str) -> Entry:
-    spec = None if reason else entry.spec
-    if spec is not None and mid is not None:
-        spec = msgspec.structs.replace(spec, mid=mid)
-    return Entry(
-        folder=_shown(entry.folder),
-        mid=mid,
-        name=_shown(entry.name),
-        exporter=entry.exporter,
-        spec=spec,
-        reason=_shown(reason),
-    )
-
-
-def _shown(text: str) -> str:
-    """Fit for a log, a terminal and JSON: much of it comes from whoever made the folder."""
-    if len(text) > _MAX_SHOWN:
-        text = text[:_MAX_SHOWN] + "…"
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 import yaml
 
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import ModelSpec
 from scripts.bench_parts.lab import FIXTURES, ROOT, Lab, fingerprint, run
 from scripts.bench_parts.names import MOBILENET, PICODET

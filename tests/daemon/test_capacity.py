@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from edged.config import Settings
+from edged.daemon import capacity
 from edged.daemon.capacity import Machine, Share, share_of, this_machine
-from edged.daemon.plan import make_plans
+from edged.daemon.plan import make_plan_beside, make_plans
 from edged.registry.spec import EngineChoice, ModelFiles, ModelSpec, Reading
 
 GB = 1 << 30
@@ -166,3 +167,21 @@ def test_this_machine(tmp_path: Path) -> None:
     machine = this_machine()
     assert machine.cores == len(os.sched_getaffinity(0))
     assert machine.available > 100 << 20
+
+
+def test_a_version_beside_those_that_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shares the machine as it was before they were, and fits into what they leave."""
+    spec, settings = spec_of(tmp_path), Settings(engine="paddlelite", state=str(tmp_path))
+    machine, loaded = x86(4, 8 * GB), {"paddlelite"}
+    monkeypatch.setattr(capacity, "this_machine", lambda: x86(4, 20 << 20))
+    plan = make_plan_beside(spec, 1, settings, machine, loaded)
+    assert not isinstance(plan, str)
+    assert plan.attempts[0].instances == 4
+    monkeypatch.setattr(capacity, "this_machine", lambda: x86(4, 10 << 20))
+    assert make_plan_beside(spec, 1, settings, machine, loaded) == (
+        "10 MB of memory are left by the models before it, and it needs 16 at the least"
+    )
+    # The first one is tried whatever the figures say.
+    assert not isinstance(make_plan_beside(spec, 1, settings, machine, set()), str)

@@ -48,7 +48,7 @@ def test_readyz(daemon: RunningDaemon) -> None:
     assert (answer.status, answer.json) == (200, {"ready": True, "loading": [], "failed": []})
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/models"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_only_get_is_taken(daemon: RunningDaemon, path: str) -> None:
     answer = daemon.post(path, b"x")
     assert (answer.status, answer.json["code"]) == (405, 3)

@@ -36,6 +36,6 @@ def test_a_zip_is_served_and_what_is_no_zip_harms_nothing(
     assert_same(found, expected_boxes(golden, "dog_bike_car.jpg"), pixels=1.0, score=0.005)
     packed.unlink()
     daemon.close()
-    assert len(list((state / "unpacked").iterdir())) == 2
+    assert len(list((state / "versions").iterdir())) == 2
     start_daemon(models=models, state=state)
-    assert [path.name for path in (state / "unpacked").iterdir()] == ["lock"]
+    assert [path.name for path in (state / "versions").iterdir()] == ["lock"]

@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 import yaml
 
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import ModelSpec
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -8,9 +8,9 @@ from typing import Any, Dict
 import pytest
 import yaml
 
+from edged.registry.entry import look
 from edged.registry.folder import Folder
 from edged.registry.formats.labels import read_labels
-from edged.registry.registry import look
 from edged.registry.spec import ModelFiles
 from tests.registry.exporting import leave, refused, served
 

@@ -10,7 +10,7 @@ from typing import Any, Dict
 import pytest
 import yaml
 
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import Collect, LabelRule
 from tests.support import DEMO_MODELS, ROOT
 

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.registry.registry import look
+from edged.registry.entry import look
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ WITHOUT_LIBYAML = """
 import sys, yaml
 vars(yaml).pop("CSafeLoader", None)
 from pathlib import Path
-from edged.registry.registry import look
+from edged.registry.entry import look
 print(look(Path(sys.argv[1])).reason)
 """
 

@@ -8,7 +8,7 @@ from typing import Any, Dict
 import pytest
 import yaml
 
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import (
     CenterCrop,
     ModelFiles,

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.registry.registry import Entry, look
+from edged.registry.entry import Entry, look
 from edged.registry.spec import (
     Boxes,
     ModelFiles,

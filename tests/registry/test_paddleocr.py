@@ -8,7 +8,7 @@ from typing import Any, Dict, Tuple
 import pytest
 import yaml
 
-from edged.registry.registry import Entry, look
+from edged.registry.entry import Entry, look
 from edged.registry.spec import BoxRules, ModelFiles, ModelSpec, Reading
 from tests.worker.engines.conftest import Op, Tensor, write_program
 

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from edged.errors import ConfigError
-from edged.registry.registry import Entry, look, scan
+from edged.registry.entry import Entry, look
+from edged.registry.registry import scan
 from edged.registry.spec import ModelSpec
 from tests.support import DEMO_MODELS
 

@@ -12,9 +12,11 @@ from typing import Dict, List
 
 import pytest
 
-from edged.registry import unpacked
+from edged.registry import versions
 from edged.registry.archive import unpack
-from edged.registry.registry import Entry, scan
+from edged.registry.entry import Entry
+from edged.registry.install import Library
+from edged.registry.registry import scan
 from tests.registry.exporting import leave, put
 from tests.registry.packing import MODEL_YAML, SMALL, Files, pack, pack_folder, pack_model
 from tests.registry.test_edgeboard import CONFIG, NETWORK
@@ -26,16 +28,17 @@ class Models:
         self.path, self.state = root / "models", root / "state"
         self.path.mkdir()
 
-    def scan(self, tidy: bool = False) -> List[Entry]:
-        return scan(self.path, self.state, tidy)
+    def open(self) -> List[Entry]:
+        """As the daemon that serves them does at its start."""
+        return Library(self.path, self.state).open()
 
     def only(self) -> Entry:
-        (entry,) = self.scan()
+        (entry,) = self.open()
         return entry
 
     def kept(self) -> List[Path]:
         """What is unpacked."""
-        return [path for path in (self.state / "unpacked").iterdir() if path.name != "lock"]
+        return [path for path in (self.state / "versions").iterdir() if path.name != "lock"]
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_the_ending_in_capitals(models: Models, name: str) -> None:
 def test_numbers_and_names_follow_the_rules_of_folders(models: Models) -> None:
     pack_model(models.path / "helmets.zip")
     pack_model(models.path / "masks.zip", model_yaml=f"mid: 0\nname: 口罩\n{MODEL_YAML}".encode())
-    entries = {entry.folder: entry for entry in models.scan()}
+    entries = {entry.folder: entry for entry in models.open()}
     assert (entries["helmets.zip"].mid, entries["masks.zip"].mid) == (1, 0)
     assert entries["masks.zip"].name == "口罩"
     (models.path / "masks.zip").unlink()
@@ -109,7 +112,7 @@ def test_a_folder_and_a_zip_of_the_same_name_are_both_refused(models: Models) ->
     pack_model(models.path / "10-helmets.zip")
     with zipfile.ZipFile(models.path / "10-helmets.zip") as packed:
         packed.extractall(models.path / "10-helmets")
-    first, second = models.scan()
+    first, second = models.open()
     assert first.reason == "mid 10 is also that of 10-helmets.zip"
     assert second.reason == "mid 10 is also that of 10-helmets"
     assert first.spec is second.spec is None
@@ -120,7 +123,7 @@ def test_a_folder_is_served_beside_a_broken_zip_of_its_name(models: Models) -> N
     with zipfile.ZipFile(models.path / "10-helmets.zip") as packed:
         packed.extractall(models.path / "10-helmets")
     (models.path / "10-helmets.zip").write_bytes(b"PK")
-    folder, archive = models.scan()
+    folder, archive = models.open()
     assert (folder.folder, folder.reason) == ("10-helmets", "")
     assert "still being copied" in archive.reason
 
@@ -129,7 +132,7 @@ def test_what_is_no_file_is_no_entry(models: Models) -> None:
     os.mkfifo(models.path / "1-a.zip")
     (models.path / "2-b.zip").symlink_to("nowhere")
     pack_model(models.path / ".3-c.zip")
-    assert models.scan() == []
+    assert models.open() == []
 
 
 def test_a_link_to_a_zip_is_a_zip(models: Models) -> None:
@@ -138,10 +141,20 @@ def test_a_link_to_a_zip_is_a_zip(models: Models) -> None:
     assert (models.only().name, models.only().reason) == ("a", "")
 
 
-def test_without_zips_nothing_is_kept(models: Models) -> None:
+def test_without_models_nothing_is_kept(models: Models) -> None:
     (models.path / "x").mkdir()
-    models.scan(tidy=True)
-    assert not models.state.exists()
+    models.open()
+    assert not (models.state / "versions").exists()
+
+
+def test_who_only_looks_leaves_what_is_served_alone(models: Models) -> None:
+    path = pack_model(models.path / "1-a.zip", labels_txt=b"one")
+    served = folder_of(models.only())
+    assert folder_of(scan(models.path, models.state)[0]) == served
+    pack_model(path, labels_txt=b"two")
+    (looked_at,) = scan(models.path, models.state)
+    assert (folder_of(looked_at) / "labels.txt").read_bytes() == b"two"
+    assert models.kept() == [served]
 
 
 def made(folder: Path) -> Dict[str, int]:
@@ -153,7 +166,7 @@ def test_it_is_unpacked_once(models: Models) -> None:
     before = made(folder_of(models.only()))
     os.utime(path, ns=(1, 1))
     assert made(folder_of(models.only())) == before
-    models.scan(tidy=True)
+    models.open()
     assert made(folder_of(models.only())) == before
 
 
@@ -165,21 +178,21 @@ def test_another_zip_of_that_name_is_unpacked_anew(models: Models) -> None:
     new = folder_of(models.only())
     assert (old / "labels.txt").read_bytes() == b"one"  # a daemon may be serving it
     assert (new / "labels.txt").read_bytes() == b"two"
-    models.scan(tidy=True)
-    assert [path / "model" for path in models.kept()] == [new]
+    models.open()
+    assert sorted(models.kept()) == sorted([old, new])  # the one to roll back to
 
 
 def test_what_belongs_to_no_zip_any_more_is_removed(models: Models) -> None:
-    paths = [pack_model(models.path / name) for name in ("1-a.zip", "2-b.zip")]
-    _, stays = models.scan()
-    paths[0].unlink()
-    models.scan()
+    goes = pack_model(models.path / "1-a.zip", labels_txt=b"a")
+    pack_model(models.path / "2-b.zip", labels_txt=b"b")
+    _, stays = models.open()
     assert len(models.kept()) == 2
-    models.scan(tidy=True)
-    assert [path / "model" for path in models.kept()] == [folder_of(stays)]
+    goes.unlink()
+    models.open()
+    assert models.kept() == [folder_of(stays)]
     shutil.rmtree(models.path)
     models.path.mkdir()
-    models.scan(tidy=True)
+    models.open()
     assert models.kept() == []
 
 
@@ -188,13 +201,13 @@ def test_what_another_folder_of_models_has_unpacked_stays(models: Models) -> Non
     served = folder_of(models.only())
     other = models.path.parent / "other"
     other.mkdir()
-    pack_model(other / "1-a.zip")
-    scan(other, models.state, tidy=True)
+    pack_model(other / "1-a.zip", labels_txt=b"other")
+    Library(other, models.state).open()
     assert len(models.kept()) == 2
     assert names(served) == ["model.yaml", "net.nb"]
-    shutil.rmtree(other)
-    models.scan(tidy=True)
-    assert [path / "model" for path in models.kept()] == [served]
+    (other / "1-a.zip").unlink()
+    Library(other, models.state).open()
+    assert models.kept() == [served]
 
 
 def test_a_crash_leaves_nothing_half(models: Models) -> None:
@@ -203,24 +216,24 @@ def test_a_crash_leaves_nothing_half(models: Models) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from edged.registry.registry import scan\n"
+        "from edged.registry.install import Library\n"
         "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "scan(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "Library(Path(sys.argv[1]), Path(sys.argv[2])).open()\n"
     )
     command = [sys.executable, "-c", code, str(models.path), str(models.state)]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
     (left,) = models.kept()
     assert left.name == "unfinished"
-    (left / "model" / "net.nb").write_bytes(b"ha")
+    (left / "net.nb").write_bytes(b"ha")
     served = folder_of(models.only())
-    assert [path / "model" for path in models.kept()] == [served]
+    assert models.kept() == [served]
     assert (served / "net.nb").read_bytes() == b"network"
 
 
 def test_what_a_crash_left_goes_although_its_zip_has_gone_too(models: Models) -> None:
-    unfinished = models.state / "unpacked" / "unfinished" / "model"
+    unfinished = models.state / "versions" / "unfinished" / "model"
     unfinished.mkdir(parents=True)
-    models.scan(tidy=True)
+    models.open()
     assert models.kept() == []
 
 
@@ -229,9 +242,9 @@ def test_a_state_directory_that_cannot_be_written(models: Models) -> None:
     models.state.write_text("a file, not a folder")
     entry = models.only()
     assert entry.reason == (
-        f"the zip cannot be unpacked in {models.state}/unpacked: Not a directory"
+        f"the zip cannot be unpacked in {models.state}/versions: Not a directory"
     )
-    models.scan(tidy=True)
+    models.open()
 
 
 def test_a_full_disk(models: Models) -> None:
@@ -241,9 +254,9 @@ def test_a_full_disk(models: Models) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from edged.registry.registry import scan\n"
+        "from edged.registry.install import Library\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
-        "for entry in scan(Path(sys.argv[1]), Path(sys.argv[2])):\n"
+        "for entry in Library(Path(sys.argv[1]), Path(sys.argv[2])).open():\n"
         "    print(entry.mid, entry.reason)\n"
     )
     done = subprocess.run(
@@ -253,21 +266,21 @@ def test_a_full_disk(models: Models) -> None:
         text=True,
         check=True,
     )
-    place = models.state / "unpacked"
+    place = models.state / "versions"
     assert done.stdout == f"1 \n2 the zip cannot be unpacked in {place}: File too large\n"
     assert len(models.kept()) == 1
-    assert [entry.reason for entry in models.scan()] == ["", ""]
+    assert [entry.reason for entry in models.open()] == ["", ""]
 
 
 def test_what_is_unpacked_already_needs_no_lock(models: Models) -> None:
     """Nor, then, a state directory that can be written."""
     pack_model(models.path / "1-a.zip")
-    models.scan()
-    lock = models.state / "unpacked" / "lock"
+    models.open()
+    lock = models.state / "versions" / "lock"
     lock.unlink()
     lock.mkdir()
     assert models.only().reason == ""
-    models.scan(tidy=True)
+    models.open()
     assert models.only().reason == ""
 
 
@@ -278,7 +291,7 @@ def test_a_zip_that_changes_meanwhile(models: Models, monkeypatch: pytest.Monkey
         unpack(archive, to)
         path.write_bytes(path.read_bytes() + b"x")
 
-    monkeypatch.setattr(unpacked, "unpack", unpack_while_written)
+    monkeypatch.setattr(versions, "unpack", unpack_while_written)
     assert models.only().reason == "the zip is still being copied"
     assert models.kept() == []
 

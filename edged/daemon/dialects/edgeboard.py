@@ -17,7 +17,8 @@ from aiohttp import web
 from edged.config import Settings
 from edged.daemon import record
 from edged.daemon.answers import picture, respond, retry_after
-from edged.daemon.bodies import decode_base64, parse_json
+from edged.daemon.bodies import MOST_DIGITS, decode_base64, parse_json, parse_mid
+from edged.daemon.dialects import update
 from edged.daemon.routes import Caller, Handler, Route
 from edged.daemon.service import Request, Service, deadline_of
 from edged.daemon.uploads import Hold, read_body, read_form
@@ -26,7 +27,6 @@ from edged.errors import (
     EdgedError,
     ImageMissing,
     InvalidArgument,
-    UnknownModel,
 )
 from edged.results import Prediction, Result
 from edged.wire import PredictOptions
@@ -81,9 +81,6 @@ class _Version(NamedTuple):
 
 _V2 = _Version(Fields, "image", "show")
 _V1 = _Version(FieldsV1, "base64_img", "image")
-
-# More digits than any mid has; beyond them an integer does not travel in JSON or msgpack.
-_MOST_DIGITS = 18
 
 
 class EdgeBoard:
@@ -166,6 +163,8 @@ def speaks(path: str) -> bool:
 
 def error_response(request: web.Request, error: EdgedError) -> web.Response:
     """The one place where an error takes EdgeBoard's form."""
+    if update.speaks(request.rel_url.raw_path):
+        return update.error_response(request, error)
     reply = Reply(error.code, msgspec.UNSET, str(error))
     return respond(request, reply, error.http_status)
 
@@ -210,11 +209,7 @@ def _mid(query: Mapping[str, str]) -> int:
     text = query.get("mid", "").strip()
     if not text:
         raise BadMid("the query lacks mid")
-    if not re.fullmatch("[0-9]+", text):
-        raise BadMid(f"mid must be a number, not {text[:32]!r}")
-    if len(text) > _MOST_DIGITS:
-        raise UnknownModel(f"there is no model with mid {text[:32]}")
-    return int(text)
+    return parse_mid(text)
 
 
 def _show(query: Mapping[str, str], version: _Version) -> bool:
@@ -234,6 +229,6 @@ def _mids(field: Union[bytes, None], most: int) -> List[int]:
     text = field.decode(errors="replace").strip()
     inner = text[1:-1] if text[0] == "[" and text[-1] == "]" else text
     numbers = [number.strip().strip("\"'") for number in inner.split(",")]
-    if not all(re.fullmatch(f"[0-9]{{1,{_MOST_DIGITS}}}", number) for number in numbers):
+    if not all(re.fullmatch(f"[0-9]{{1,{MOST_DIGITS}}}", number) for number in numbers):
         raise InvalidArgument(f"mids must be a list of numbers as [0,1], not {text[:64]!r}")
     return [int(number) for number in numbers]

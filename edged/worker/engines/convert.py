@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from edged.errors import EngineError
+from edged.registry.converted import source_digest, touch
 from edged.registry.disk import digest, locked, sync
 from edged.registry.spec import ModelFiles
 from edged.worker.engines import nb
@@ -183,13 +184,8 @@ def _reason(log: str, status: int) -> str:
 
 
 def _key(lite: ModuleType, files: ModelFiles, params: Sequence[str], target: str) -> str:
-    if files.params is not None:
-        sources = [Path(files.model), Path(files.params)]
-    else:
-        folder = Path(files.model)
-        sources = [folder / "__model__", *(folder / name for name in sorted(params))]
     try:
-        contents = digest(sources)
+        contents = source_digest(files, params)
     except OSError as error:
         raise EngineError(f"cannot read {error.filename}: {error.strerror}") from error
     version = re.sub("[^0-9A-Za-z.]", "_", lite.Opt().version())
@@ -202,5 +198,6 @@ def _find(folder: Path, key: str) -> Optional[Path]:
         # Whoever holds the lock may be removing a damaged one.
         with contextlib.suppress(FileNotFoundError):
             if path.name == f"{key}.{digest([path])}.nb":
+                touch(path)
                 return path
     return None

@@ -85,5 +85,5 @@ def ask(daemon: RunningDaemon, token: str) -> Answer:
 
 def code_of(answer: Answer) -> int:
     """In whichever dialect; 0 is success."""
-    code: int = answer.json.get("error_code", answer.json.get("code", 0))
-    return code
+    names = ("error_code", "code", "errno")
+    return next((int(answer.json[name]) for name in names if name in answer.json), 0)

@@ -13,6 +13,8 @@ import pytest
 from edged.config import Settings
 from edged.daemon.app import make_app
 from edged.daemon.auth import Gate
+from edged.daemon.dialects.update import PATH as UPDATE
+from edged.daemon.live import Live
 from edged.daemon.pictures import Pictures
 from edged.daemon.service import Service
 from edged.daemon.traffic import Traffic
@@ -74,20 +76,36 @@ CLOUD += [
 ]
 
 
+CHANGES = [f"{MODELS}/1", f"{MODELS}/reload", UPDATE]
+CHANGES += [f"{MODELS}/1/{what}" for what in ("enable", "disable", "reload", "rollback")]
+
+
 def test_these_are_all_the_routes_that_there_are() -> None:
     """A new route belongs into one of the lists above."""
-    filled = {path.format(name="digits", tail="mid=1") for path in asyncio.run(declared())}
-    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, MODELS, METRICS, TOKEN}
+    filled = {path.format(name="digits", tail="mid=1", mid=1) for path in asyncio.run(declared())}
+    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, *CHANGES, MODELS, METRICS, TOKEN}
+
+
+def test_whoever_changes_models_wants_a_token_with_auth_off_too(serve: Serve) -> None:
+    daemon = serve(auth="off")
+    assert refusals(daemon, [MODELS, *CHANGES[1:]]) == dict.fromkeys(
+        [MODELS, *CHANGES[1:]], (401, 100)
+    )
+    for method in ("PUT", "DELETE"):
+        answer = daemon.request(method, CHANGES[0])
+        assert (answer.status, code_of(answer)) == (401, 100)
 
 
 async def declared() -> Set[str]:
     """The paths of an app without models, which serves nobody."""
     settings = Settings()
-    nowhere = Path("nowhere")
+    nowhere, zygote = Path("nowhere"), Zygote()
+    live = Live(settings, zygote, offer=lambda *_: None)
+    live.service = Service([], settings, offer=lambda *_: None)
     app = make_app(
-        Service([], settings, offer=lambda *_: None),
+        live,
         Datasets(nowhere, settings.datasets_quota),
-        Pictures(settings, Zygote()),
+        Pictures(settings, zygote),
         settings,
         Traffic(0),
         Gate(nowhere, wants_token=True),

@@ -162,10 +162,19 @@ def zygote_of(daemon: RunningDaemon) -> int:
     return pid
 
 
+def served_from(folder: Path) -> Path:
+    """The version of the model in `folder` that a daemon of `serve` has taken up."""
+    described = (folder / "model.yaml").read_bytes()
+    versions = (folder.parent.parent / "state" / "versions").glob("*/model.yaml")
+    (found,) = (path.parent for path in versions if path.read_bytes() == described)
+    return found
+
+
 @contextmanager
 def no_new_worker(daemon: RunningDaemon, folder: Path) -> Iterator[None]:
     """No worker finishes loading the model of `folder` for as long as the block lasts."""
-    model, aside = folder / "model", folder / "aside"
+    served = served_from(folder)
+    model, aside = served / "model", served / "aside"
     before = daemon.model(MID)["workers"]
     model.rename(aside)
     os.mkfifo(model)  # whoever opens it to read waits for a writer

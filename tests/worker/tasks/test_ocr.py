@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edged.errors import DeadlinePassed, EngineError, ModelFolderError
-from edged.registry.registry import look
+from edged.registry.entry import look
 from edged.registry.spec import ModelSpec
 from edged.results import BBox, Result
 from edged.wire import EngineOptions, Load, PredictOptions

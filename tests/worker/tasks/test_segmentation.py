@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edged.errors import BadOutput
+from edged.registry.entry import look
 from edged.registry.formats.description import input_size
-from edged.registry.registry import look
 from edged.registry.spec import (
     AnyStep,
     CenterCrop,
