@@ -47,6 +47,8 @@ _log = logging.getLogger(__name__)
 _LINGER_SECONDS = 2.0
 # Bytes of a refused body that are read for the sake of the connection.
 _WORTH_READING = 1 << 16
+# Bytes of a connection that may wait to be read, twice: a picture need not stop for them.
+_READ_AHEAD = 1 << 17
 _PREFLIGHT_SECONDS = 600
 
 
@@ -274,6 +276,7 @@ class Daemon:
             handler_cancellation=True,
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,
+            read_bufsize=_READ_AHEAD,
             lingering_time=_LINGER_SECONDS,
             shutdown_timeout=_LINGER_SECONDS,
         )

@@ -2,8 +2,9 @@
 
 Two threads. The reader takes frames off the channel and decodes the next picture
 while the engine, on the main thread, runs the one before: cv2 and simplejpeg
-release the GIL, and a decode that has begun goes on although `run` holds it. The
-daemon sends no more than two requests at a time, so the queue between them is short.
+release the GIL, and a decode that has begun goes on although `run` holds it. What comes
+during a run is only begun behind it, so the daemon sends three requests at a time: the
+third is there when a run ends.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ from typing import Iterator, List
 
 from tests.support import RunningDaemon, alive, wait_for
 
+HELD = 3
+"""Requests with a worker at most: one runs, one is decoded, one comes next."""
+
 
 def ready_workers(daemon: RunningDaemon, mid: int, count: int) -> List[int]:
     """The pids of the workers, when so many are there and have loaded the model.

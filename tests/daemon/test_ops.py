@@ -14,6 +14,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from tests.daemon.contract import BINARY, MSGPACK, Connection, Known, post_form, results
+from tests.daemon.processes import HELD
 from tests.support import RunningDaemon, descendants, wait_for
 
 BROKEN = """
@@ -203,7 +204,7 @@ def test_a_full_queue(start_daemon: Callable[..., RunningDaemon], detector: Know
     workers: List[int] = daemon.model(detector.mid)["workers"]
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
-    waiting = [Connection(daemon) for _ in range(2 * len(workers) + 1)]
+    waiting = [Connection(daemon) for _ in range(HELD * len(workers) + 1)]
     try:
         for connection in waiting:
             connection.head(path, f"Content-Length: {len(detector.image)}\r\n")

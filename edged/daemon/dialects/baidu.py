@@ -57,7 +57,7 @@ MESSAGES: Dict[int, str] = {
 }
 """Every code of the documents, with the words that stand before what exactly is wrong."""
 
-RESERVED = frozenset({1, 13, 14, 337000})
+RESERVED = frozenset({1, 2, 13, 14, 337000})
 """Codes without a cause on a board."""
 
 # Where these dialects have other numbers than the EdgeBoard contract.

@@ -17,7 +17,7 @@ from edged.daemon.dialects.baidu import MESSAGES, RESERVED
 from edged.keys import KeyStore, NewKey, Rules
 from tests.daemon.contract import Connection, Json, json_body
 from tests.daemon.dialects.cloud import Model, ask, content_of, refused, token_of
-from tests.daemon.processes import end_worker, ready_workers, stopped
+from tests.daemon.processes import HELD, end_worker, ready_workers, stopped
 from tests.pictures import encoded, landscape
 from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
@@ -27,7 +27,6 @@ ROWS: List[Tuple[str, str]] = re.findall(r"^\| (\d+) \| ([^|]+) \| [^|]+ \|$", P
 # Two workers, so that a picture meets the second when the first has died of it.
 WORKERS = 2
 # A worker has one request that runs and one that it decodes meanwhile; the daemon queues one.
-HELD = 2 * WORKERS + 1
 # More requests than any limit below allows, should the second or the day turn meanwhile.
 MANY = 50
 OF_THE_CLOUD = "24.6c5e1ff107f0e8bcef8c46d3424a0e78.2592000.1485516651.282335-8574074"
@@ -112,30 +111,6 @@ def send_and_see_it_taken(
         daemon.model(board.digits.mid)
 
 
-def draining(board: Board) -> Json:
-    """The daemon stops for as long as a worker has not answered."""
-    daemon = board.start()
-    with Connection(daemon) as kept, Connection(daemon) as waiting:
-        send(kept, board, board.digits.image)
-        assert "results" in content_of(daemon, kept.answer())
-        with stopped(*ready_workers(daemon, board.digits.mid, WORKERS)):
-            send_and_see_it_taken(waiting, daemon, board, board.digits.image)
-            daemon.process.send_signal(signal.SIGTERM)
-            wait_for(lambda: refuses_connections(daemon))
-            send(kept, board, board.digits.image)
-            content = content_of(daemon, kept.answer())
-        assert "results" in content_of(daemon, waiting.answer())
-    return content
-
-
-def refuses_connections(daemon: RunningDaemon) -> bool:
-    try:
-        Connection(daemon).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 def no_such_model(board: Board) -> Json:
     return ask(board.daemon, board.digits._replace(name="absent").cloud(board.token), b"{}")
 
@@ -143,7 +118,7 @@ def no_such_model(board: Board) -> Json:
 def full_queue(board: Board) -> Json:
     daemon, mid = board.daemon, board.digits.mid
     with ExitStack() as connections:
-        held = [connections.enter_context(Connection(daemon)) for _ in range(HELD)]
+        held = [connections.enter_context(Connection(daemon)) for _ in range(HELD * WORKERS + 1)]
         with stopped(*ready_workers(daemon, mid, WORKERS)):
             for connection in held:
                 send_and_see_it_taken(connection, daemon, board, board.digits.image)
@@ -202,7 +177,6 @@ def failed_model(board: Board) -> Json:
 
 
 PROVOCATIONS: Dict[int, Callable[[Board], Json]] = {
-    2: draining,
     3: no_such_model,
     4: full_queue,
     6: key_of_another_model,

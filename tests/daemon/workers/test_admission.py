@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.contract import BASE64, BINARY, V1_BASE64, V1_BINARY, Connection
-from tests.daemon.processes import stopped
+from tests.daemon.processes import HELD, stopped
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -35,13 +35,13 @@ def without_body(daemon: RunningDaemon, path: str) -> Answer:
 def test_a_full_queue(serve: Serve, colours: Path) -> None:
     daemon = serve(colours, queue=2)
     with stopped(worker_of(daemon)):
-        asked = [ask(daemon, picture("blue", number)) for number in range(4)]
+        asked = [ask(daemon, picture("blue", number)) for number in range(HELD + 2)]
         for path in ROUTES:
             answer = without_body(daemon, path)
             assert b"the queue of model colour is full" in answer.body, path
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.headers["connection"] == "close"
-    assert [colour_of(one.answer()) for one in asked] == ["blue"] * 4
+    assert [colour_of(one.answer()) for one in asked] == ["blue"] * (HELD + 2)
     assert counters_of(daemon)["refused"] == len(ROUTES)
 
 
@@ -53,13 +53,13 @@ def test_who_has_begun_may_end(serve: Serve, colours: Path) -> None:
         with stopped(worker_of(daemon)):
             begun.head(f"{BINARY}?mid={MID}", f"Content-Length: {len(image)}\r\n")
             begun.send(image[:100])
-            asked = [ask(daemon, picture("blue", number)) for number in range(5)]
+            asked = [ask(daemon, picture("blue", number)) for number in range(HELD + 3)]
             assert counters_of(daemon)["queued"] == 3
             assert without_body(daemon, ROUTES[0]).status == 429
             begun.send(image[100:])
             wait_for(lambda: counters_of(daemon)["queued"] == 4)
         assert colour_of(begun.answer()) == "red"
-    assert [colour_of(one.answer()) for one in asked] == ["blue"] * 5
+    assert [colour_of(one.answer()) for one in asked] == ["blue"] * (HELD + 3)
 
 
 @pytest.mark.parametrize("path", ["/api/model/service/binary?mid=8", "/nobody/ImageClassification"])

@@ -11,7 +11,7 @@ from typing import Iterable
 
 import pytest
 
-from tests.daemon.processes import stopped
+from tests.daemon.processes import HELD, stopped
 from tests.daemon.workers.conftest import (
     Serve,
     ask,
@@ -36,14 +36,14 @@ def test_it_drains(serve: Serve, colours: Path, ctrl_c: bool) -> None:
     idle = ask(daemon, picture("red"))
     assert colour_of(idle.answer()) == "red"
     with stopped(worker_of(daemon)):
-        asked = [ask(daemon, picture("green", number)) for number in range(4)]
+        asked = [ask(daemon, picture("green", number)) for number in range(HELD + 2)]
         if ctrl_c:  # a terminal signals everyone in its foreground
             send_all([daemon.process.pid, *family], signal.SIGINT)
         else:
             daemon.process.send_signal(signal.SIGTERM)
         wait_for(lambda: refuses_connections(daemon.port))
         assert daemon.process.poll() is None
-    assert [colour_of(one.answer()) for one in asked] == ["green"] * 4
+    assert [colour_of(one.answer()) for one in asked] == ["green"] * (HELD + 2)
     assert daemon.process.wait(10) == 0
     wait_for(lambda: not any(map(alive, family)), 3)
 

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.daemon.processes import end_worker, stopped
+from tests.daemon.processes import HELD, end_worker, stopped
 from tests.daemon.workers.conftest import (
     Asked,
     Serve,
@@ -94,12 +94,12 @@ def test_a_full_queue(serve: Serve, colours: Path) -> None:
     daemon = serve(colours, queue=2)
     pid = worker_of(daemon)
     with stopped(pid):
-        asked = [ask(daemon, picture("blue", number)) for number in range(4)]
+        asked = [ask(daemon, picture("blue", number)) for number in range(HELD + 2)]
         assert counters_of(daemon)["queued"] == 2
         answer = ask_at_once(daemon, picture("red"))
         assert (answer.status, code_of(answer)) == (429, 336100)
         assert int(answer.headers["retry-after"]) >= 1
-    assert [colour_of(one.answer()) for one in asked] == ["blue"] * 4
+    assert [colour_of(one.answer()) for one in asked] == ["blue"] * (HELD + 2)
     assert colour_of(ask_at_once(daemon, picture("red"))) == "red"
 
 
@@ -107,15 +107,16 @@ def test_a_client_goes_away(serve: Serve, colours: Path) -> None:
     daemon = serve(colours)
     pid = worker_of(daemon)
     with stopped(pid):
-        asked = [ask(daemon, picture("blue", number)) for number in range(5)]
+        asked = [ask(daemon, picture("blue", number)) for number in range(HELD + 3)]
         assert counters_of(daemon)["queued"] == 3
         asked[1].go_away()  # is with the worker
-        asked[3].go_away()
+        asked[HELD + 1].go_away()
         for _ in range(10):
             queued = counters_of(daemon)["queued"]
         assert queued == 2
-    assert [colour_of(asked[one].answer()) for one in (0, 2, 4)] == ["blue"] * 3
-    assert counters_of(daemon)["answered"] == 3
+    stayed = [one for number, one in enumerate(asked) if number not in (1, HELD + 1)]
+    assert [colour_of(one.answer()) for one in stayed] == ["blue"] * (HELD + 1)
+    assert counters_of(daemon)["answered"] == HELD + 1
 
 
 def test_its_work_is_not_done_again_when_the_worker_dies(serve: Serve, colours: Path) -> None:
@@ -132,14 +133,14 @@ def test_its_work_is_not_done_again_when_the_worker_dies(serve: Serve, colours: 
 
 
 def test_two_workers_share_the_work(serve: Serve, two_workers: Path) -> None:
-    """A worker has one that runs and one that it decodes meanwhile; the rest is queued."""
+    """A worker has one that runs, one that it decodes and one more; the rest is queued."""
     daemon = serve(two_workers)
     first, second = workers_of(daemon, 2)
     with stopped(first, second):
-        asked = [ask(daemon, picture("red", number)) for number in range(5)]
+        asked = [ask(daemon, picture("red", number)) for number in range(7)]
         assert counters_of(daemon)["queued"] == 1
         os.kill(second, signal.SIGCONT)
-        # Its own two, and the one that waited.
-        assert [colour_of(asked[one].answer()) for one in (1, 3, 4)] == ["red"] * 3
-        assert counters_of(daemon)["answered"] == 3
-    assert [colour_of(asked[one].answer()) for one in (0, 2)] == ["red"] * 2
+        # Its own three, and the one that waited.
+        assert [colour_of(asked[one].answer()) for one in (1, 3, 5, 6)] == ["red"] * 4
+        assert counters_of(daemon)["answered"] == 4
+    assert [colour_of(asked[one].answer()) for one in (0, 2, 4)] == ["red"] * 3

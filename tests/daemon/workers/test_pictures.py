@@ -23,7 +23,7 @@ from tests.daemon.dialects.datasets import (
     new_key,
     picture,
 )
-from tests.daemon.processes import end_worker, stopped
+from tests.daemon.processes import HELD, end_worker, stopped
 from tests.daemon.workers.conftest import Serve, zygote_of
 from tests.pictures import encoded
 from tests.support import descendants, wait_for
@@ -119,7 +119,7 @@ def test_a_slow_one_keeps_nobody_waiting(field: Field) -> None:
 def test_its_queue_is_as_long_as_those_of_models(field: Field) -> None:
     field.add(picture())
     with ExitStack() as held:
-        connections = [held.enter_context(Connection(field.api.daemon)) for _ in range(3)]
+        connections = [held.enter_context(Connection(field.api.daemon)) for _ in range(HELD + 1)]
         with stopped(field.worker):
             for number, connection in enumerate(connections, 1):
                 field.send(connection, picture(number))

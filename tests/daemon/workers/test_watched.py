@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.daemon.contract import post_form
-from tests.daemon.processes import end_worker, stopped
+from tests.daemon.processes import HELD, end_worker, stopped
 from tests.daemon.scraped import Scraped
 from tests.daemon.workers.conftest import (
     MID,
@@ -64,12 +64,11 @@ def test_a_poison_picture(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_what_waits(serve: Serve, colours: Path) -> None:
-    """A worker holds two."""
     daemon = serve(colours)
     with stopped(worker_of(daemon)):
-        asked = [ask(daemon, picture("blue", number)) for number in range(5)]
+        asked = [ask(daemon, picture("blue", number)) for number in range(HELD + 3)]
         assert value(daemon, "edged_model_queued") == 3
-    assert [colour_of(one.answer()) for one in asked] == ["blue"] * 5
+    assert [colour_of(one.answer()) for one in asked] == ["blue"] * (HELD + 3)
     assert value(daemon, "edged_model_queued") == 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.daemon.processes import end_worker, stopped
+from tests.daemon.processes import HELD, end_worker, stopped
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -70,10 +70,10 @@ def test_one_that_dies_with_half_a_picture(serve: Serve, colours: Path) -> None:
     daemon = serve(colours)
     first = worker_of(daemon)
     with stopped(first):
-        asked = [ask(daemon, large) for _ in range(3)]
+        asked = [ask(daemon, large) for _ in range(HELD + 1)]
         wait_for(lambda: counters_of(daemon)["queued"] == 1)
         end_worker(daemon, first)
-        assert [colour_of(one.answer()) for one in asked] == ["red"] * 3
+        assert [colour_of(one.answer()) for one in asked] == ["red"] * (HELD + 1)
 
 
 def test_it_is_killed_again_and_again(serve: Serve, two_workers: Path, tmp_path: Path) -> None:
