@@ -138,7 +138,7 @@ class Live:
         entry = msgspec.structs.replace(served.entry, disabled=False)
         if entry.spec is None:
             raise BadModel(entry.reason)
-        pool = await self._pools.tried(entry, self._models)
+        pool = await self._pools.tried(entry, self._models_with(folder))
         await self._or_end(pool, in_thread(self._library.set_disabled, folder, False))
         return self._swap(served, Served(entry, pool))
 
@@ -194,7 +194,9 @@ class Live:
             self._swap(before, Served(entry, None))
         else:
             await self._keep(one)
-            served = self._swap(before, await self._pools.beside(entry, self._models))
+            folder = before.entry.folder if before is not None else entry.folder
+            beside = await self._pools.beside(entry, self._models_with(folder))
+            served = self._swap(before, beside)
             if served.pool is not None:
                 await self._load(served, served.pool)
 
@@ -210,7 +212,7 @@ class Live:
     async def _replace(self, folder: str, one: Found) -> Served:
         """Tries the version, makes it the one that is kept, and swaps it in."""
         before, entry = self.service.of(folder), one.entry
-        pool = await self._pools.tried(entry, self._models)
+        pool = await self._pools.tried(entry, self._models_with(folder))
         await self._or_end(pool, self._keep(one))
         if entry.disabled:
             await self._pools.end(pool)
@@ -243,7 +245,9 @@ class Live:
 
     async def _load(self, served: Served, pool: Pool) -> None:
         await pool.start()
-        self._watch(served, pool)
+        now = self.service.of(served.entry.folder)
+        if now is not None and now.pool is pool:  # it may have been changed while it loaded
+            self._watch(served, pool)
 
     async def _keep(self, one: Found) -> None:
         """Not what is served from where it lies."""
@@ -292,10 +296,10 @@ class Live:
         except EdgedError as error:
             _log.error("%s: %s", what, error)
 
-    @property
-    def _models(self) -> int:
-        """How many share the machine, the one that is being changed included."""
-        return max(1, sum(served.pool is not None for served in self.service.models))
+    def _models_with(self, folder: str) -> int:
+        """How many share the machine when the one in that folder is served."""
+        loaded = (served.entry.folder for served in self.service.models if served.pool is not None)
+        return len({folder, *loaded})
 
     def _folder(self, mid: int) -> str:
         return find([served.entry for served in self.service.models], mid).folder

@@ -144,7 +144,7 @@ class Pool:
         return self._sweep.last
 
     async def start(self) -> None:
-        """Returns when the model is ready or failed: `state` says which."""
+        """Returns when the model is ready or failed, or was stopped: `state` says which."""
         self._run(self._sweep.run())
         await self._poison.load()
         self._run(self._supervise())
@@ -156,6 +156,7 @@ class Pool:
     async def stop(self) -> None:
         """Ends the workers; whoever still waits is told that the daemon stops."""
         self.state = "stopped"
+        self._settled.set()
         workers, tasks = list(self._workers), list(self._tasks)
         for job in [*self._queue, *(job for worker in workers for job in worker.jobs.values())]:
             job.fail(Stopping())
