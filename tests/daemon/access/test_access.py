@@ -11,11 +11,11 @@ from typing import Dict, List, Set, Tuple
 import pytest
 
 from edged.config import Settings
-from edged.daemon.app import make_app
 from edged.daemon.auth import Gate
 from edged.daemon.dialects.update import PATH as UPDATE
 from edged.daemon.live import Live
 from edged.daemon.pictures import Pictures
+from edged.daemon.routing import make_app
 from edged.daemon.service import Service
 from edged.daemon.traffic import Traffic
 from edged.daemon.zygote import Zygote
