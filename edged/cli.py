@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import (
-    Any,
-    Coroutine,
-    List,
-    NoReturn,
-    Optional,
-    Sequence,
-    Tuple,
-    TypeVar,
-)
+from typing import Any, List, NoReturn, Optional, Sequence, Tuple
 
 import click
 
@@ -37,9 +27,7 @@ from edged.registry.entry import Entry
 from edged.registry.registry import scan
 from edged.registry.sample import PICTURE, read_sample
 from edged.results import Result
-from edged.terminal import print_json, print_table, settings_of, settings_options
-
-Answer = TypeVar("Answer")
+from edged.terminal import print_json, print_table, run, settings_of, settings_options
 
 _INTERRUPTED = 130
 
@@ -66,14 +54,6 @@ def _die(reason: str) -> NoReturn:
     sys.exit(1)
 
 
-def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(edged.__version__)
 def cli() -> None:
@@ -94,7 +74,7 @@ def serve(file: Optional[str], **flags: Any) -> None:
     # It logs a traceback for every malformed request; what fails in edged, edged logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     with logs.written(settings.log_level, settings.log_format):
-        _run(app.run(settings, _announce))
+        run(app.run(settings, _announce))
 
 
 def _announce(daemon: app.Daemon) -> None:
@@ -155,12 +135,12 @@ def predict(
     content = image.read_bytes()
     results: Sequence[Result]
     if url is not None:
-        results, picture = _run(client.predict(url, mid, content, show is not None, token))
+        results, picture = run(client.predict(url, mid, content, show is not None, token))
     else:
         settings = settings_of(file, flags)
         entry = _find(mid, scan(Path(settings.models), Path(settings.state)))
         _progress(f"loading {entry.name} ...")
-        prediction = _run(single.predict(entry, settings, content, show is not None))
+        prediction = run(single.predict(entry, settings, content, show is not None))
         results, picture = prediction.results, prediction.picture
     if show is not None:
         show.write_bytes(picture)
@@ -238,7 +218,7 @@ def _check(entry: Entry, image: Optional[Path], as_json: bool, settings: Setting
     reason, results = entry.reason, None
     if not reason:
         _progress(f"loading {entry.name} ...")
-        reason, results = _run(_try(entry, settings, picture))
+        reason, results = run(_try(entry, settings, picture))
     if as_json:
         answer = {"entry": entry, "servable": not reason, "reason": reason}
         print_json({**answer, "networks": networks, "result": results})

@@ -6,7 +6,6 @@ disk, and the next one serves it so.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 import zipfile
@@ -26,7 +25,7 @@ from edged.errors import EdgedError, ModelUnavailable
 from edged.registry.entry import Entry, fit_name
 from edged.registry.install import Library, Place, find
 from edged.registry.versions import files_in
-from edged.terminal import settings_of, settings_options
+from edged.terminal import run, settings_of, settings_options
 
 Offline = Callable[[Library, List[Entry]], str]
 
@@ -73,7 +72,7 @@ def add(
             if there is not None:
                 place = place._replace(name=name or there.name)
         staged = library.stage(path, place, entries)
-        asyncio.run(_try(staged.entry, settings))
+        run(_try(staged.entry, settings))
         library.keep(place.folder, staged.record)
         return _line(staged.entry.mid, staged.entry.name, "is added")
 
@@ -137,7 +136,7 @@ def rollback(mid: int, file: Optional[str], **flags: Any) -> None:
     def offline(library: Library, entries: List[Entry]) -> str:
         folder = find(entries, mid).folder
         previous = library.previous(folder)
-        asyncio.run(_try(previous.entry, settings))
+        run(_try(previous.entry, settings))
         library.keep(folder, previous.record)
         return _line(mid, previous.entry.name, "is rolled back")
 

@@ -1,9 +1,10 @@
-"""What the commands share: settings as flags, JSON, tables."""
+"""What the commands share: settings as flags, the event loop, JSON, tables."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import Any, Callable, Dict, Iterable, Optional, Sequence, TypeVar
+from typing import Any, Callable, Coroutine, Dict, Iterable, Optional, Sequence, TypeVar
 
 import click
 import msgspec
@@ -12,6 +13,7 @@ from edged import config
 from edged.config import Settings, load_settings
 
 Command = TypeVar("Command", bound=Callable[..., None])
+Answer = TypeVar("Answer")
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
@@ -32,6 +34,15 @@ def settings_of(file: Optional[str], flags: Dict[str, Any]) -> Settings:
     """Raises ConfigError."""
     given = {name: value for name, value in flags.items() if value is not None}
     return load_settings(file, os.environ, given)
+
+
+def run(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """On uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 def print_json(content: object) -> None:
