@@ -12,7 +12,16 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import AbstractSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    AbstractSet,
+    ContextManager,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
 import msgspec
 
@@ -79,12 +88,11 @@ class Library:
                 found = survey(self._models, self._state)
                 self._write_down(records, found)
                 self._tidy(records)
-                return [one.entry for one in found]
         except ConfigError as error:
             if found is None:
                 found = survey(self._models, self._state)
             _log.warning("models are served, but cannot be changed: %s", error)
-            return [one.entry for one in found]
+        return [one.entry for one in found]
 
     def survey(self) -> List[Found]:
         """What lies in the folder now, and what the ledger would say of it."""
@@ -219,10 +227,8 @@ class Library:
                 raise NotPossible("it is served from where it lies: it cannot be kept in the state")
             records[self._origin(folder)] = msgspec.structs.replace(record, **changes)
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[Records]:
-        with ledger.changing(self._state) as records:
-            yield records
+    def _changing(self) -> ContextManager[Records]:
+        return ledger.changing(self._state)
 
     def _origin(self, folder: str) -> str:
         return origin(self._models, folder)

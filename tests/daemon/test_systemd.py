@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, List
 
 import pytest
 
+from edged.config import load_settings
 from edged.daemon.systemd import Systemd
 from tests.daemon.test_listen import programs
 from tests.support import ROOT, RunningDaemon, wait_for
@@ -171,8 +172,6 @@ def settings_of(unit: Path) -> Dict[str, str]:
 
 
 def test_socket_configuration_and_setting_name_one_address() -> None:
-    from edged.config import load_settings
-
     settings = load_settings(str(UNITS / "edged.yaml"), {}, {})
     (address,) = settings.listen
     assert settings_of(UNITS / "edged.socket")["ListenStream"] == str(address) == "0.0.0.0:9876"
