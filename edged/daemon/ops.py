@@ -75,12 +75,10 @@ class ModelList:
         ]
 
     async def _models(self, request: web.Request, caller: Caller) -> web.Response:
-        data = [model_info(served) for served in self._service.models]
-        return respond(request, Models(0, data, "success"))
+        return describe_all(request, self._service)
 
     async def _model(self, request: web.Request, caller: Caller) -> web.Response:
-        served = self._service.by_mid(parse_mid(request.match_info["mid"]))
-        return respond(request, Model(0, model_info(served), "success"))
+        return describe(request, self._service.by_mid(parse_mid(request.match_info["mid"])))
 
 
 def readiness_of(service: Service) -> Readiness:
@@ -91,6 +89,15 @@ def readiness_of(service: Service) -> Readiness:
         loading=[served.entry.name for served in service.models if served.state == "loading"],
         failed=[served.entry.name for served in service.models if served.state == "failed"],
     )
+
+
+def describe_all(request: web.Request, service: Service) -> web.Response:
+    data = [model_info(served) for served in service.models]
+    return respond(request, Models(0, data, "success"))
+
+
+def describe(request: web.Request, served: Served) -> web.Response:
+    return respond(request, Model(0, model_info(served), "success"))
 
 
 def model_info(served: Served) -> ModelInfo:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from typing import Awaitable, Callable, List, Union
+from typing import Awaitable, Callable, List, Optional
 
-import msgspec
 from aiohttp import web
 
 from edged.config import Settings
-from edged.daemon.answers import respond
 from edged.daemon.bodies import parse_mid
 from edged.daemon.live import Live
-from edged.daemon.ops import ModelInfo, model_info
+from edged.daemon.ops import describe, describe_all
 from edged.daemon.packages import Packages
 from edged.daemon.routes import Caller, Handler, Route
 from edged.daemon.service import Served
@@ -24,12 +22,6 @@ from edged.registry.install import Place, find
 MODELS = "/api/models"
 
 _Change = Callable[[int], Awaitable[Served]]
-
-
-class Reply(msgspec.Struct):
-    code: int
-    data: Union[ModelInfo, List[ModelInfo]]
-    msg: str
 
 
 class ModelChanges:
@@ -77,13 +69,12 @@ class ModelChanges:
     async def _install(self, request: web.Request, caller: Caller, place: Place) -> web.Response:
         permit(caller, place.name)
         file = await self._packages.body(request)
-        return _reply(request, await self._live.install(file, place))
+        return describe(request, await self._live.install(file, place))
 
     async def _rescan(self, request: web.Request, caller: Caller) -> web.Response:
         permit(caller, None)
         await self._live.rescan()
-        infos = [model_info(served) for served in self._live.service.models]
-        return respond(request, Reply(0, infos, "success"))
+        return describe_all(request, self._live.service)
 
     def _changing(self, change: _Change) -> Handler:
         return partial(self._changed, change=change)
@@ -91,14 +82,10 @@ class ModelChanges:
     async def _changed(self, request: web.Request, caller: Caller, change: _Change) -> web.Response:
         mid = parse_mid(request.match_info["mid"])
         permit(caller, self._live.service.by_mid(mid).entry.name)
-        return _reply(request, await change(mid))
+        return describe(request, await change(mid))
 
 
-def permit(caller: Caller, name: Union[str, None]) -> None:
+def permit(caller: Caller, name: Optional[str]) -> None:
     """Raises NotPermitted unless the key is for the model of that name, or for all."""
     if caller.models is not None and name not in caller.models:
         raise NotPermitted("the key may not change this model")
-
-
-def _reply(request: web.Request, served: Served) -> web.Response:
-    return respond(request, Reply(0, model_info(served), "success"))
