@@ -61,6 +61,7 @@ class ModelChanges:
         entries = [served.entry for served in self._live.service.models]
         if any(entry.mid == mid for entry in entries):
             entry = find(entries, mid)
+            permit(caller, entry.name)
             place = Place(entry.folder, mid, name or entry.name)
         else:
             place = Place(f"{mid}-{name}" if name else str(mid), mid, name)

@@ -51,12 +51,14 @@ class ModelUpdate:
         """Raises BadMid, UnknownModel, BadPackage, WrongDigest, in the order of their codes."""
         mid = _mid(form.fields.get("model_id", ""))
         entry = find([served.entry for served in self._live.service.models], mid)
+        name = form.fields.get("model_name") or entry.name
         permit(caller, entry.name)
+        permit(caller, name)
         if not form.file.tell():
             raise BadPackage("the form's field `file` is missing or empty")
         if form.fields.get("md5", "").lower() != form.md5:
             raise WrongDigest(f"the md5 of the file is {form.md5}")
-        return Place(entry.folder, mid, form.fields.get("model_name") or entry.name)
+        return Place(entry.folder, mid, name)
 
 
 def _mid(text: str) -> int:
