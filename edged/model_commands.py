@@ -76,11 +76,12 @@ def add(
         library.keep(place.folder, staged.record)
         return _line(staged.entry.mid, staged.entry.name, "is added")
 
-    query = {"folder": folder} if mid is None else {"name": name} if name else {}
-    route = f"{MODELS}?" if mid is None else f"{MODELS}/{mid}?"
+    method, route = ("POST", MODELS) if mid is None else ("PUT", f"{MODELS}/{mid}")
+    query = {"folder": folder} if mid is None else {}
+    if name is not None:
+        query["name"] = name
     with _packed(path) as archive:
-        method = "POST" if mid is None else "PUT"
-        _change(settings, method, route + urlencode(query), offline, archive)
+        _change(settings, method, f"{route}?{urlencode(query)}", offline, archive)
 
 
 @click.command()

@@ -54,21 +54,22 @@ class ModelChanges:
         folder = request.query.get("folder", "").strip()
         if not folder or folder.startswith(".") or not re.fullmatch(r"[\w.-]{1,200}", folder):
             raise InvalidArgument("the query's `folder` must be the name of a folder")
-        return await self._install(request, caller, Place(folder))
+        place = Place(folder, name=request.query.get("name"))
+        return await self._install(request, caller, place)
 
     async def _put(self, request: web.Request, caller: Caller) -> web.Response:
         mid, name = parse_mid(request.match_info["mid"]), request.query.get("name")
         entries = [served.entry for served in self._live.service.models]
         if any(entry.mid == mid for entry in entries):
             entry = find(entries, mid)
-            permit(caller, entry.name)
             place = Place(entry.folder, mid, name or entry.name)
         else:
             place = Place(f"{mid}-{name}" if name else str(mid), mid, name)
         return await self._install(request, caller, place)
 
     async def _install(self, request: web.Request, caller: Caller, place: Place) -> web.Response:
-        permit(caller, place.name)
+        now = self._live.service.of(place.folder)
+        permit(caller, place.name, *([now.entry.name] if now else []))
         file = await self._packages.body(request)
         return describe(request, await self._live.install(file, place))
 
@@ -86,7 +87,7 @@ class ModelChanges:
         return describe(request, await change(mid))
 
 
-def permit(caller: Caller, name: Optional[str]) -> None:
-    """Raises NotPermitted unless the key is for the model of that name, or for all."""
-    if caller.models is not None and name not in caller.models:
+def permit(caller: Caller, *names: Optional[str]) -> None:
+    """Raises NotPermitted unless the key is for the models of all these names, or for any."""
+    if caller.models is not None and not set(names) <= set(caller.models):
         raise NotPermitted("the key may not change this model")

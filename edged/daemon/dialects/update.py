@@ -52,8 +52,7 @@ class ModelUpdate:
         mid = _mid(form.fields.get("model_id", ""))
         entry = find([served.entry for served in self._live.service.models], mid)
         name = form.fields.get("model_name") or entry.name
-        permit(caller, entry.name)
-        permit(caller, name)
+        permit(caller, entry.name, name)
         if not form.file.tell():
             raise BadPackage("the form's field `file` is missing or empty")
         if form.fields.get("md5", "").lower() != form.md5:

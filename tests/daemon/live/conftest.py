@@ -88,7 +88,13 @@ def served(daemon: RunningDaemon, mid: int = MID) -> str:
     return version
 
 
-def update(daemon: RunningDaemon, archive: bytes, **fields: Optional[str]) -> Answer:
+def update(
+    daemon: RunningDaemon,
+    archive: bytes,
+    headers: Optional[Dict[str, str]] = None,
+    /,
+    **fields: Optional[str],
+) -> Answer:
     """As EdgeBoard's platform calls; a field that is None is left out."""
     given: Dict[str, Optional[str]] = {
         "model_id": str(MID),
@@ -96,7 +102,7 @@ def update(daemon: RunningDaemon, archive: bytes, **fields: Optional[str]) -> An
         **fields,
     }
     parts = [(name, value.encode()) for name, value in given.items() if value is not None]
-    return daemon.post(UPDATE, form(("file", archive), *parts), FORM)
+    return daemon.post(UPDATE, form(("file", archive), *parts), {**FORM, **(headers or {})})
 
 
 def ledger(tmp_path: Path) -> List[Dict[str, Any]]:

@@ -89,6 +89,18 @@ def test_without_a_daemon_the_next_one_serves_it_so(
     assert served(daemon, 8) == "2"
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_the_name_that_is_asked_for_holds_not_the_one_in_the_zip(
+    serve: Serve, models: Path, version: Make, edged: Commands, running: bool
+) -> None:
+    if running:
+        serve(models)
+    archive = version("1", yaml={"task: ": "name: other\ntask: "})
+    status, said = edged("add", archive, "--name", "caps")
+    assert status == 0, said
+    assert " caps is " in said
+
+
 def test_after_a_daemon_that_was_killed(
     serve: Serve, models: Path, version: Make, edged: Commands
 ) -> None:

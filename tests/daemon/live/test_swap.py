@@ -21,16 +21,13 @@ from tests.daemon.live.conftest import (
     served,
 )
 from tests.daemon.processes import stopped
-from tests.daemon.test_listen import programs
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
-    add_model,
     ask,
     ask_at_once,
     code_of,
     end,
-    free_port,
     picture,
     worker_of,
     zygote_of,
@@ -166,20 +163,6 @@ def test_a_second_change_of_the_model_meanwhile(serve: Serve, models: Path, vers
         assert served(daemon) == "0"
     thread.join()
     assert (answers, served(daemon)) == ([200], "1")
-
-
-def test_one_that_is_disabled_while_it_loads(serve: Serve, models: Path) -> None:
-    """At the start of the daemon, which waits for it no longer."""
-    add_model(models, mid=8, name="slow")
-    port = free_port()
-    daemon = serve(models, model_changes="open", listen=f"127.0.0.1:{port}", wait=False)
-    daemon.port = port
-    fork_server = wait_for(lambda: programs(daemon))[0]
-    with stopped(fork_server):
-        assert change(daemon, "disable", 8).json["data"]["state"] == "disabled"
-        assert daemon.model(MID)["state"] == "loading"
-    daemon.wait_loaded()
-    assert (daemon.model(8)["state"], served(daemon)) == ("disabled", "0")
 
 
 def test_a_model_more_gets_its_share_of_the_machine(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import resource
-import threading
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -16,8 +14,8 @@ from tests.daemon.contract import FORM, form
 from tests.daemon.live.conftest import UPDATE, Make, served, update
 from tests.daemon.processes import stopped
 from tests.daemon.workers.conftest import MID, Serve, add_model, worker_of, zygote_of
-from tests.registry.packing import pack, pack_folder
-from tests.support import DEMO_MODELS, Answer, RunningDaemon, wait_for
+from tests.registry.packing import pack
+from tests.support import DEMO_MODELS, Answer, RunningDaemon
 
 SUCCESS = {"errno": 0, "message": "success"}
 
@@ -79,6 +77,8 @@ def test_fields_that_are_wrong(
 
 
 def test_the_md5_may_be_in_capitals(daemon: RunningDaemon, version: Make) -> None:
+    import hashlib
+
     body = version("1").read_bytes()
     assert update(daemon, body, md5=hashlib.md5(body).hexdigest().upper()).json == SUCCESS
 
@@ -126,6 +126,8 @@ def test_a_zip_without_a_model(daemon: RunningDaemon, tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_task(daemon: RunningDaemon, tmp_path: Path) -> None:
+    from tests.registry.packing import pack_folder
+
     archive = pack_folder(tmp_path / "digits.zip", DEMO_MODELS / "digits")
     answer = update(daemon, archive.read_bytes())
     assert (answer.status, errno(answer)) == (400, 2005)
@@ -152,11 +154,15 @@ def test_no_form(daemon: RunningDaemon, version: Make) -> None:
 
 
 def test_another_update_under_way(daemon: RunningDaemon, version: Make, tmp_path: Path) -> None:
+    import threading
+
     body = version("1").read_bytes()
     answers = []
     thread = threading.Thread(target=lambda: answers.append(update(daemon, body).json))
     with stopped(zygote_of(daemon)):
         thread.start()
+        from tests.support import wait_for
+
         wait_for(lambda: len(list((tmp_path / "state/versions").glob("*/model.yaml"))) == 2)
         busy = update(daemon, version("2").read_bytes())
         assert (busy.status, errno(busy)) == (409, 336100)
@@ -166,9 +172,12 @@ def test_another_update_under_way(daemon: RunningDaemon, version: Make, tmp_path
 
 def test_without_room_on_the_disk(serve: Serve, models: Path, version: Make) -> None:
     """Stood in for by a limit on a file's size, which fails a write just so."""
+    import resource
+
     daemon = serve(models, model_changes="open")
     big = version("1").read_bytes() + bytes(1 << 20)
     resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    os.kill(daemon.process.pid, 0)
     answer = update(daemon, big)
     assert (answer.status, errno(answer)) == (507, 336000)
     assert served(daemon) == "0"
@@ -189,6 +198,8 @@ def test_who_may(serve: Serve, models: Path, version: Make) -> None:
             "keeper": {"manage": True, "models": ("colour",)},
         }.items()
     }
+    import hashlib
+
     fields = form(
         ("file", body), ("model_id", b"7"), ("md5", hashlib.md5(body).hexdigest().encode())
     )
@@ -211,9 +222,7 @@ def test_who_may(serve: Serve, models: Path, version: Make) -> None:
     assert daemon.request("GET", "/api/models/7").status == 200
 
 
-def test_a_key_for_some_models_changes_no_other(
-    serve: Serve, models: Path, version: Make
-) -> None:
+def test_a_key_for_some_models_changes_no_other(serve: Serve, models: Path, version: Make) -> None:
     """Neither by giving another model a name of its own, nor its own another name."""
     add_model(models, mid=8, name="hats")
     daemon = serve(models)
@@ -226,10 +235,10 @@ def test_a_key_for_some_models_changes_no_other(
 
     assert put(8, "spare") == 403
     assert put(MID, "mine") == 403
-    fields = [("file", body), ("md5", hashlib.md5(body).hexdigest().encode())]
+    add = "/api/models?folder=hats&name=spare"
+    assert daemon.request("POST", add, body, headers).status == 403
     for mid, name in (("8", "spare"), ("7", "mine")):
-        named = form(*fields, ("model_id", mid.encode()), ("model_name", name.encode()))
-        answer = daemon.post(UPDATE, named, {**FORM, **headers})
+        answer = update(daemon, body, headers, model_id=mid, model_name=name)
         assert (answer.status, errno(answer)) == (403, 6)
     assert (daemon.model(8)["name"], daemon.model(MID)["name"]) == ("hats", "colour")
     assert put(MID, "spare") == 200
