@@ -60,7 +60,7 @@ METRICS: Tuple[Metric, ...] = (
         "edged_model_ready",
         "sampled gauge",
         ("mid", "name"),
-        "1 while the model is served, 0 while it loads or when it has failed.",
+        "1 while the model is served, 0 while it loads, has failed or is disabled.",
     ),
     Metric("edged_model_workers", "sampled gauge", ("mid",), "Processes of the model."),
     Metric("edged_model_queued", "sampled gauge", ("mid",), "Requests that wait for a worker."),
