@@ -63,12 +63,12 @@ class Listeners:
         self._own = [address for address in addresses if _key(address) not in by_address]
         for address in addresses:
             by_address.pop(_key(address), None)
-        for other in by_address.values():
-            where = _address_of(other)
+        if by_address:
+            stranger = _address_of(next(iter(by_address.values())))
             for one in held:
                 one.close()
             raise ConfigError(
-                f"listen: systemd passes a socket for {where}, which is not among "
+                f"listen: systemd passes a socket for {stranger}, which is not among "
                 f"{addresses}: make `listen` and edged.socket (systemctl edit edged.socket) agree"
             )
         self._held = list(held)
