@@ -88,11 +88,12 @@ class Library:
                 found = survey(self._models, self._state)
                 self._write_down(records, found)
                 self._tidy(records)
+                return [one.entry for one in found]
         except ConfigError as error:
             if found is None:
                 found = survey(self._models, self._state)
             _log.warning("models are served, but cannot be changed: %s", error)
-        return [one.entry for one in found]
+            return [one.entry for one in found]
 
     def survey(self) -> List[Found]:
         """What lies in the folder now, and what the ledger would say of it."""

@@ -52,7 +52,7 @@ class ModelChanges:
 
     async def _add(self, request: web.Request, caller: Caller) -> web.Response:
         folder = request.query.get("folder", "").strip()
-        if not folder or folder.startswith(".") or not re.fullmatch(r"[\w.-]{1,200}", folder):
+        if not re.fullmatch(r"(?![.])[\w.-]{1,200}", folder):
             raise InvalidArgument("the query's `folder` must be the name of a folder")
         place = Place(folder, name=request.query.get("name"))
         return await self._install(request, caller, place)
