@@ -50,6 +50,7 @@ DIGITS, CAMERA_CHECK = 1, 2
 IMAGE = (DEMO_MODELS / "digits" / "sample.jpg").read_bytes()
 
 METRICS = "/metrics"
+EXPORT = "/api/datasets/1/export"
 OPEN = ["/healthz", "/readyz"]
 EDGEBOARD = [BASE64, f"{BASE64}/mid=1", BINARY, f"{BINARY}/mid=1", MULTIPART]
 EDGEBOARD += [V1_BASE64, V1_BINARY, V1_MULTIPART]
@@ -82,8 +83,10 @@ CHANGES += [f"{MODELS}/1/{what}" for what in ("enable", "disable", "reload", "ro
 
 def test_these_are_all_the_routes_that_there_are() -> None:
     """A new route belongs into one of the lists above."""
-    filled = {path.format(name="digits", tail="mid=1", mid=1) for path in asyncio.run(declared())}
-    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, *CHANGES, MODELS, METRICS, TOKEN}
+    filled = {
+        path.format(name="digits", tail="mid=1", mid=1, id=1) for path in asyncio.run(declared())
+    }
+    assert filled == {*OPEN, *EDGEBOARD, *LOCAL, *CLOUD, *CHANGES, MODELS, METRICS, EXPORT, TOKEN}
 
 
 def test_whoever_changes_models_wants_a_token_with_auth_off_too(serve: Serve) -> None:
@@ -143,6 +146,8 @@ def test_where_they_are_not_the_cloud_wants_them_still(serve: Serve) -> None:
     codes = {code for _, code in refusals(daemon, EDGEBOARD + LOCAL).values()}
     assert not codes & {0, 100, 110}
     assert refusals(daemon, CLOUD) == dict.fromkeys(CLOUD, (200, 100))
+    export = daemon.request("GET", EXPORT)
+    assert (export.status, code_of(export)) == (401, 100)
     # A client that has been set up for another daemon sends a token where none is wanted.
     assert code_of(ask(daemon, "of another daemon")) == 0
 
