@@ -28,8 +28,6 @@ from edged.terminal import print_json, print_table, settings_of, settings_option
 _ZIP = ".zip"
 _ALL = Page(0, -1)
 
-_ALL = Page(0, -1)
-
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _format = click.option(
     "--format", "name", type=click.Choice(list(FORMATS)), required=True, help="As what."

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Iterator, Set
+from typing import AbstractSet, Iterator, Set
 
 from edged.datasets.disk import make_folder, open_private
 from edged.datasets.lock import Claims, WriteLock
@@ -70,11 +70,19 @@ class Changes(Reader):
     def _changing(self) -> Iterator[None]:
         """All that is changed within lasts when this ends, and nothing where it raises."""
         with self._errors(), self._lock.held():
-            with self._transaction():
-                if self._suspects:  # of a commit that failed, and now cannot come to light
-                    self._db.execute("UPDATE total SET entities = entities")
-                yield
-            self._remove_suspects()
+            earlier = frozenset(self._suspects)
+            try:
+                with self._transaction():
+                    if earlier:  # of a commit that failed, and now cannot come to light
+                        self._db.execute("UPDATE total SET entities = entities")
+                    yield
+            except (OSError, sqlite3.OperationalError) as error:
+                # A commit that was not tried, or found no room in the log, has left nothing there
+                # that may come to light, and a full disk needs the room that the files take.
+                if isinstance(error, OSError) or "full" in str(error):
+                    self._remove(self._suspects - earlier)
+                raise
+            self._remove(self._suspects)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -87,20 +95,20 @@ class Changes(Reader):
                 self._db.execute("ROLLBACK")
             raise
 
-    def _remove_suspects(self) -> None:
+    def _remove(self, suspects: AbstractSet[str]) -> None:
         """Not before the commit: a file is taken away after the row that named it.
 
-        Nor after a commit that failed, since a power cut may show that it did not: only the next
-        one takes its place in the write-ahead log.
+        Nor after a commit that failed in the log, since a power cut may show that it did not:
+        only the next one takes its place there.
         """
         needless = [
             digest
-            for digest in self._suspects
+            for digest in suspects
             if not self._db.execute("SELECT 1 FROM contents WHERE digest = ?", (digest,)).fetchone()
         ]
         with suppress(OSError):  # what was asked for is done, and the next change tries again
             self._contents.remove(needless)
-            self._suspects.clear()
+            self._suspects -= suspects
 
     def _give_back(self) -> Iterator[None]:
         """The pages that deletions have left, in steps, and then the write-ahead log."""

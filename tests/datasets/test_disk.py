@@ -11,10 +11,11 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Set
 
 import pytest
 
+from edged.datasets.contents import digest_of
 from edged.datasets.lock import WriteLock, try_lock
 from edged.datasets.reader import FILE, Reader
 from edged.datasets.schema import VERSION
@@ -56,6 +57,8 @@ def test_a_full_disk_refuses_and_loses_nothing(small_disk: Path) -> None:
                 (answer,) = store.add([text(dataset, data, "a")])
             except StoreError as error:
                 answer = error
+                # Or else what was refused would keep the disk full.
+                assert {file.name for file in folder.glob("contents/*/*")} == digests(taken)
             if isinstance(answer, EdgedError):
                 failures.append(answer)
             else:
@@ -68,6 +71,10 @@ def test_a_full_disk_refuses_and_loses_nothing(small_disk: Path) -> None:
         added(store, text(dataset, b"more"))  # the store goes on, and what failed left nothing
         check_whole(folder)
         assert there(store, dataset) == [*taken, b"more"]
+
+
+def digests(contents: List[bytes]) -> Set[str]:
+    return {digest_of(content) for content in contents}
 
 
 def there(store: Reader, dataset: int) -> List[bytes]:
