@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +34,10 @@ _R = TypeVar("_R", bound=Reader)
 _T = TypeVar("_T")
 
 _Answer = Union[int, EdgedError]
+
+# Whoever holds the lock, or SQLite's, is waited for ten seconds, and not once more by those who
+# stand behind who did.
+_SLOW_SECONDS = 9.0
 
 
 class Datasets:
@@ -136,26 +142,28 @@ class Datasets:
 
     async def _commit(self) -> List[_Answer]:
         """The additions that have come while the ones before them were committed."""
+        asked = time.monotonic()
         async with self._committing:
             assert self._waiting is not None
             entities, self._waiting = self._waiting.entities, None
             try:
-                return await self._write(lambda store: store.add(entities))
+                return await self._write(lambda store: store.add(entities), asked)
             except StoreError as error:
                 if len(entities) == 1:
                     return [error]
             # What is too large for the disk takes none with it that is not.
-            return [await self._commit_one(new) for new in entities]
+            return [await self._commit_one(new, asked) for new in entities]
 
-    async def _commit_one(self, new: NewEntity) -> _Answer:
+    async def _commit_one(self, new: NewEntity, asked: float) -> _Answer:
         try:
-            (answer,) = await self._write(lambda store: store.add([new]))
+            (answer,) = await self._write(lambda store: store.add([new]), asked)
         except StoreError as error:
             return error
         return answer
 
-    async def _write(self, change: Callable[[Store], _T]) -> _T:
-        answer = await self._writer.ask(change)
+    async def _write(self, change: Callable[[Store], _T], asked: Optional[float] = None) -> _T:
+        """`asked`, in monotonic seconds, is when, where that is not just now."""
+        answer = await self._writer.ask(change, asked)
         if not self._tidied:
             self._tidied = True
             self._spawn(self._tidy())
@@ -205,17 +213,26 @@ class _Desk(Generic[_R]):
         self._thread = ThreadPoolExecutor(1, name)
         self._store: Optional[_R] = None
         self._trouble = ""
+        self._slow_until = -math.inf
 
-    async def ask(self, question: Callable[[_R], _T]) -> _T:
-        """Raises what it raises; the cause of a StoreError is for the log."""
+    async def ask(self, question: Callable[[_R], _T], asked: Optional[float] = None) -> _T:
+        """Raises what it raises; the cause of a StoreError is for the log.
+
+        Who has waited (since `asked`, in monotonic seconds) behind a question that took long
+        to fail gets the same answer: one after the other they would wait for hours.
+        """
+        since = time.monotonic() if asked is None else asked
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._answer, question)
+        return await loop.run_in_executor(self._thread, self._answer, question, since)
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 
-    def _answer(self, question: Callable[[_R], _T]) -> _T:
+    def _answer(self, question: Callable[[_R], _T], since: float) -> _T:
+        if since < self._slow_until:
+            raise StoreError()
+        began = time.monotonic()
         try:
             if self._store is not None and self._store.moved():
                 self._close()
@@ -226,6 +243,9 @@ class _Desk(Generic[_R]):
             if str(error) != self._trouble:
                 _log.error("%s", error)
             self._trouble = str(error)
+            now = time.monotonic()
+            if now - began > _SLOW_SECONDS:
+                self._slow_until = now
             raise StoreError() from error
         self._trouble = ""
         return answer

@@ -224,6 +224,30 @@ def test_a_store_that_is_replaced_is_opened_again(folder: Path) -> None:
     with_datasets(folder, work)
 
 
+def test_all_who_wait_for_a_stopped_process_wait_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other they would wait for minutes, and their contents be held meanwhile."""
+    monkeypatch.setattr("edged.datasets.lock._WAIT_SECONDS", 1.0)
+    monkeypatch.setattr("edged.datasets.writer._SLOW_SECONDS", 0.9)
+
+    async def work(datasets: Datasets) -> None:
+        number = await datasets.create("key", TEXT, "a")
+        calls: List[Awaitable[int]] = [
+            *(datasets.add(text(number, b"%d" % n)) for n in range(50)),
+            *(datasets.create("key", TEXT, f"{n}") for n in range(50)),
+        ]
+        with closing(WriteLock(folder)) as lock, lock.held():
+            waiting = asyncio.gather(*calls, return_exceptions=True)
+            answers = await asyncio.wait_for(waiting, 30)
+        assert {type(answer) for answer in answers} == {StoreError}
+        await datasets.add(text(number))
+        assert (await datasets.dataset(number)).entities == 1
+
+    with_datasets(folder, work)
+    check_whole(folder)
+
+
 def test_who_goes_away_takes_no_addition_back(folder: Path) -> None:
     async def work(datasets: Datasets) -> None:
         number = await datasets.create("key", TEXT, "a")
