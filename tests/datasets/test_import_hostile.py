@@ -254,6 +254,11 @@ LIST_CASES: Dict[str, Tuple[str, Kind, Files, str]] = {
         {"train_list.txt": "images/a.jpg 0\n\nimages/a.jpg cat\n", "images/a.jpg": picture(1)},
         "train_list.txt, line 3: it is not a file and the number of its label",
     ),
+    "white space without end": (
+        *("paddleclas", "IMAGE_CLASSIFICATION"),
+        {"train_list.txt": f"images/a.jpg{' ' * (1 << 20)}cat\n", "images/a.jpg": picture(1)},
+        "train_list.txt, line 1: it is not a file and the number of its label",
+    ),
     "no such label": (
         *("paddleclas", "IMAGE_CLASSIFICATION"),
         {
@@ -304,6 +309,22 @@ LIST_CASES: Dict[str, Tuple[str, Kind, Files, str]] = {
             "images/a.jpg": picture(1),
         },
         "Label.txt, line 1, images/a.jpg: the label EXIT: it has a box that is not",
+    ),
+    "corners that are no number": (
+        *("paddleocr", "OBJECT_DETECTION"),
+        {
+            "Label.txt": f"images/a.jpg\t{region(*CORNERS, (chr(34) + 'NaN' + chr(34), 3))}",
+            "images/a.jpg": picture(1),
+        },
+        "Label.txt, line 1: it has a corner that is no number of pixels",
+    ),
+    "corners that must not be compared": (
+        *("paddleocr", "OBJECT_DETECTION"),
+        {
+            "Label.txt": f"images/a.jpg\t{region((chr(34) + 'sNaN' + chr(34), 3), *CORNERS)}",
+            "images/a.jpg": picture(1),
+        },
+        "Label.txt, line 1: it has a corner that is no number of pixels",
     ),
     "corners without end": (
         *("paddleocr", "OBJECT_DETECTION"),

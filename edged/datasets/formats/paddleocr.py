@@ -106,9 +106,10 @@ def _boxes(source: Source, where: str, text: str) -> Optional[List[Label]]:
         if len(one.points) < 2 or not one.transcription.strip():
             source.refuse(where, "it has a region without corners or without a text")
             return None
-        edges = Edges(min(columns), min(rows), max(columns), max(rows))
-        if not all(value.is_finite() and abs(value) < 10**9 for value in edges):
+        # Each of them: what is not a number is not to be compared either.
+        if not all(value.is_finite() and abs(value) < 10**9 for value in (*columns, *rows)):
             source.refuse(where, "it has a corner that is no number of pixels")
             return None
+        edges = Edges(min(columns), min(rows), max(columns), max(rows))
         labels.append(label_of(one.transcription, box_of(edges)))
     return labels
