@@ -209,7 +209,7 @@ class DatasetApi:
             return Content(data, ".txt")
         if kind == "SOUND_CLASSIFICATION":
             data = _base64(text, rules.MOST_SOUND_BYTES)
-            # Of the chunks in it there may be half a million.
+            # It may have thousands of chunks.
             await asyncio.get_running_loop().run_in_executor(None, rules.check_sound, data)
             return Content(data, ".wav")
         data = _base64(text, rules.MOST_IMAGE_BYTES)

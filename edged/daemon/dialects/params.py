@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import Any, List, Optional, TypeVar, Union
 
 import msgspec
@@ -19,8 +20,9 @@ _Number = Union[int, float, str]
 
 _INTEGER = re.compile("[+-]?[0-9]{1,24}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{0,32})?")
-# Ten thousand boxes. What an object takes in memory is many times its text.
-_MOST_LABELS = 1 << 20  # bytes
+MOST_LABELS = 10_000
+"""Of an entity. What an object takes in memory, and of the loop's time, is many times its text."""
+_MOST_LABEL_BYTES = 1 << 20
 _NULL = b"null"
 
 
@@ -64,8 +66,11 @@ def flag_of(raw: Raw, name: str, default: bool) -> bool:
 
 def labels_of(raw: Raw, boxes: bool) -> List[Label]:
     """The list `labels`. With `boxes`, each has one; else what there is of one is passed over."""
-    if memoryview(raw).nbytes > _MOST_LABELS:
-        raise BadParam(f"param[labels] is over {_MOST_LABELS >> 20} MiB")
+    if memoryview(raw).nbytes > _MOST_LABEL_BYTES:
+        raise BadParam(f"param[labels] is over {_MOST_LABEL_BYTES >> 20} MiB")
+    # Counted before they are made; no name may have a brace.
+    if bytes(raw).count(b"{") > MOST_LABELS:
+        raise BadParam(f"param[labels] has over {MOST_LABELS} labels")
     given: List[_Label] = _decode(raw, List[_Label], "labels")
     return [_label(one, boxes) for one in given]
 
@@ -81,11 +86,12 @@ def _label(given: _Label, boxes: bool) -> Label:
 
 
 def _pixels(value: Optional[_Number], name: str) -> float:
-    if isinstance(value, str):
-        value = float(value) if _DECIMAL.fullmatch(value.strip()) else None
-    if value is None:
-        raise BadParam(f"param[{name}] of a label must be a number of pixels")
-    return value
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
+        value = None
+    with suppress(OverflowError):  # of an integer that no float is as large as
+        if value is not None:
+            return float(value)
+    raise BadParam(f"param[{name}] of a label must be a number of pixels")
 
 
 def _is_missing(raw: Raw) -> bool:

@@ -12,6 +12,7 @@ from typing import Iterator, List
 
 import pytest
 
+from edged.daemon.dialects.params import MOST_LABELS
 from edged.datasets import rules
 from tests.daemon.contract import Json
 from tests.daemon.dialects.datasets import (
@@ -97,7 +98,8 @@ def test_every_call_is_documented() -> None:
 def test_the_limits_are_documented(page: str) -> None:
     for size in (rules.MOST_IMAGE_BYTES, rules.MOST_SOUND_BYTES):
         assert f"{size >> 20} MiB" in page
-    assert str(rules.MOST_CHARACTERS) in page.replace(",", "")
+    for count in (f"{rules.MOST_CHARACTERS}", f"{MOST_LABELS}"):
+        assert count in page.replace(",", "")
     for kind in rules.KINDS:
         assert kind in page
     numbers = re.findall(r"\d+", page)

@@ -328,6 +328,7 @@ def test_many_labels(api: Client, name: str) -> None:
     api.add(BOXES, number, *rows)
     assert api.labels(BOXES, number) == {"a": 1}
     assert "over 1 MiB" in api.refuse(BOXES, number, *[{}] * 600_000)
+    assert "over 10000 labels" in api.refuse(BOXES, number, *rows, *rows, *[{}])
 
 
 @pytest.mark.parametrize("named", ["1.jpg", "现场 1.jpg", "x" * 255, "..a", "没有后缀"])
@@ -377,6 +378,8 @@ def test_boxes_in_the_picture(api: Client, name: str, box: List[Any]) -> None:
         (0, 0, 10, 0),
         (10, 10, -5, -5),
         (0, 0, 1e308, 1),
+        (0.5, 0, 10**400, 1),
+        (0, 0.5, 1, -(10**400)),
         (0, 0, "1e3", 1),
         (0, 0, "wide", 1),
         (0, 0, None, 1),
@@ -487,8 +490,9 @@ def test_bombs(api: Client, name: str) -> None:
         sound(3, rate=16000, width=1),
         sound(3, rate=16000, width=3),
         sound(15, rate=34952, width=4, channels=2)[: 4 << 20],
+        b"RIFF\xff\xff\xff\x7f" + sound()[8:36] + b"LIST\x04\0\0\0INFO" * 100 + sound()[36:],
     ],
-    ids=["1 s", "15 s", "stereo", "8 bits", "24 bits", "4 MiB"],
+    ids=["1 s", "15 s", "stereo", "8 bits", "24 bits", "4 MiB", "chunks"],
 )
 def test_sounds(api: Client, name: str, data: bytes) -> None:
     number = api.create(SOUNDS, name)
@@ -526,6 +530,13 @@ def test_what_is_no_sound(api: Client, name: str, wrong: str) -> None:
     number = api.create(SOUNDS, name)
     said = api.refuse(SOUNDS, number, entity_content=text_of(WRONG_SOUNDS[wrong]))
     assert "param[entity_content]" in said or "over" in said
+
+
+def test_a_sound_behind_many_chunks(api: Client, name: str) -> None:
+    """Half a million of them would take seconds, and the daemon's threads."""
+    number = api.create(SOUNDS, name)
+    data = b"RIFF\xff\xff\xff\x7f" + sound()[8:36] + b"junk\0\0\0\0" * 5000 + sound()[36:]
+    assert "over 4096 chunks" in api.refuse(SOUNDS, number, entity_content=text_of(data))
 
 
 @pytest.mark.parametrize("text", ["x", "好" * 10_000, "a\n\tb\0c", "🙂" * 10_000, " "])
