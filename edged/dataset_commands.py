@@ -147,7 +147,9 @@ def import_dataset(
                 number = _add_new(store, store.create(owner, kind, new), source, checked)
             elif number is not None:
                 _add(store, number, source, checked)
-    click.echo(f"{len(checked)} entities are in the dataset {number}")
+            assert number is not None
+            count = store.dataset(number).entities  # of what is the same there is one
+    click.echo(f"{count} entities are in the dataset {number}")
 
 
 def _check_new(folder: Path, owner: str, kind: Kind, name: str) -> None:

@@ -126,7 +126,10 @@ def test_export_and_import(state: Path, tmp_path: Path, out: str) -> None:
 def test_the_type_of_a_new_dataset(state: Path, tmp_path: Path) -> None:
     (tmp_path / "in" / "cat").mkdir(parents=True)
     (tmp_path / "in" / "cat" / "a.jpg").write_bytes(picture(1))
-    ran(state, "import", tmp_path / "in", "--format=imagenet", "--name=a")
+    (tmp_path / "in" / "dog").mkdir()
+    (tmp_path / "in" / "dog" / "a.jpg").write_bytes(picture(1))  # one entity with two labels
+    said = ran(state, "import", tmp_path / "in", "--format=imagenet", "--name=a")
+    assert said == "1 entities are in the dataset 1\n"
     ran(
         state,
         "import",
