@@ -20,6 +20,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import msgspec
 
 from edged.errors import KeyStoreError
+from edged.sqlite import connect, transaction
 
 FILE = "keys.sqlite"
 
@@ -48,7 +49,6 @@ _SCHEMA = (
 _LETTERS = string.ascii_letters + string.digits
 # Lengths of Baidu's own.
 _API_KEY_LENGTH, _SECRET_LENGTH = 24, 32
-_BUSY_SECONDS = 10.0
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -113,12 +113,7 @@ class KeyStore:
             if self.file.is_file() and self.file.stat().st_mode & 0o077:
                 # Whoever reads what tokens are signed with can make them.
                 raise PermissionError("others may read it: chmod 600 it")
-            self._db = sqlite3.connect(
-                f"{self.file.absolute().as_uri()}?mode=rw",
-                uri=True,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-            )
+            self._db = connect(self.file)
             try:
                 self._prepare()
             except BaseException:
@@ -129,7 +124,7 @@ class KeyStore:
         # A counter that a power cut takes back by a second is worth no flash write each time.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        with self._writing():
+        with transaction(self._db):
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 for statement in _SCHEMA:
@@ -174,7 +169,7 @@ class KeyStore:
 
     def add_usage(self, usage: Dict[str, Usage]) -> None:
         """To what is there; a day that is not that of the last request begins anew."""
-        with self._errors(), self._writing():
+        with self._errors(), transaction(self._db):
             self._db.executemany(
                 "INSERT INTO usage VALUES (?, ?, ?, ?) ON CONFLICT (api_key) DO UPDATE SET "
                 "today = excluded.today + CASE WHEN day = excluded.day THEN today ELSE 0 END, "
@@ -199,7 +194,7 @@ class KeyStore:
             msgspec.json.encode(rules),
             time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         )
-        with self._errors(), self._writing():
+        with self._errors(), transaction(self._db):
             if self._find(name) is not None:
                 raise KeyStoreError(f"there is a key {name} already")
             self._db.execute(f"INSERT INTO keys VALUES ({', '.join('?' * len(values))})", values)
@@ -207,7 +202,7 @@ class KeyStore:
 
     def revoke(self, which: str) -> None:
         """`which` is a name or an API key. Raises KeyStoreError when no key in use has it."""
-        with self._errors(), self._writing():
+        with self._errors(), transaction(self._db):
             self._db.execute(
                 "UPDATE keys SET revoked = 1 WHERE api_key = ?", (self._existing(which),)
             )
@@ -216,7 +211,7 @@ class KeyStore:
         """A new secret; tokens made with the one before are void. Raises as `revoke`."""
         secret, salt = _random(_SECRET_LENGTH), secrets.token_bytes(16)
         hashed = _scrypt(secret, salt)
-        with self._errors(), self._writing():
+        with self._errors(), transaction(self._db):
             api_key = self._existing(which)
             self._db.execute(
                 "UPDATE keys SET salt = ?, hash = ?, generation = generation + 1 WHERE api_key = ?",
@@ -236,17 +231,6 @@ class KeyStore:
             (which, which),
         ).fetchone()
         return str(row[0]) if row else None
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite itself gives up some, on a full disk for one
-                self._db.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from edged.datasets.lock import Claims, WriteLock
 from edged.datasets.reader import FILE, Reader
 from edged.datasets.schema import VERSION, migrate, version_of
 from edged.registry.disk import sync
+from edged.sqlite import BUSY_SECONDS, transaction
 
 # Pages of 4 KiB that one step gives back to the disk.
 _PAGES_AT_ONCE = 200
@@ -58,7 +59,7 @@ class Changes(Reader):
                 sync(folder)
             with suppress(PermissionError):  # then it was there before
                 sync(self.folder.parent.parent)
-        with self._transaction():
+        with transaction(self._db):
             migrate(self._db)
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class Changes(Reader):
         with self._errors(), self._lock.held():
             earlier = frozenset(self._suspects)
             try:
-                with self._transaction():
+                with transaction(self._db):
                     if earlier:  # of a commit that failed, and now cannot come to light
                         self._db.execute("UPDATE total SET entities = entities")
                     yield
@@ -83,17 +84,6 @@ class Changes(Reader):
                     self._remove(self._suspects - earlier)
                 raise
             self._remove(self._suspects)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # SQLite itself gives up some, on a full disk for one
-                self._db.execute("ROLLBACK")
-            raise
 
     def _remove(self, suspects: AbstractSet[str]) -> None:
         """Not before the commit: a file is taken away after the row that named it.
@@ -127,4 +117,4 @@ class Changes(Reader):
                 if "locked" not in str(error):
                     raise
             finally:
-                self._db.execute("PRAGMA busy_timeout = 10000")
+                self._db.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")

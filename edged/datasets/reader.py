@@ -11,18 +11,13 @@ from edged.datasets.contents import Contents
 from edged.datasets.schema import VERSION, version_of
 from edged.datasets.types import Box, Dataset, Entity, Kind, Label, LabelCount, Page
 from edged.errors import DatasetUnknown, StoreError
+from edged.sqlite import connect
 
 FILE, CONTENTS = "datasets.sqlite", "contents"
 
-_BUSY_SECONDS = 10.0
 # SQLite's largest number.
 _MOST = (1 << 63) - 1
 _DATASET = "SELECT id, owner, kind, name, entities, busy FROM datasets"
-
-
-def content_of(folder: Path, digest: str) -> Path:
-    """The file in the store in `folder`; it is gone when the last entity with it is deleted."""
-    return Contents(folder / CONTENTS).path(digest)
 
 
 class Reader:
@@ -36,12 +31,7 @@ class Reader:
         self.folder = folder
         self._contents = Contents(folder / CONTENTS)
         with self._errors():
-            self._db = sqlite3.connect(
-                f"{(folder / FILE).absolute().as_uri()}?mode=rw",
-                uri=True,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-            )
+            self._db = connect(folder / FILE)
             try:
                 self._inode = (folder / FILE).stat().st_ino
                 self._prepare()
@@ -139,8 +129,8 @@ class Reader:
         )
 
     def content(self, digest: str) -> Path:
-        """As `content_of`."""
-        return content_of(self.folder, digest)
+        """The file; it is gone when the last entity with it is deleted."""
+        return self._contents.path(digest)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

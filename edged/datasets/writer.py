@@ -23,9 +23,9 @@ from typing import (
     Union,
 )
 
-from edged.datasets.reader import Reader, content_of
+from edged.datasets.reader import Reader
 from edged.datasets.store import Store
-from edged.datasets.types import Dataset, Entity, Kind, LabelCount, NewEntity, Page, Quota
+from edged.datasets.types import Dataset, Kind, LabelCount, NewEntity, Page, Quota
 from edged.errors import DatasetBusy, EdgedError, Stopping, StoreError
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,6 @@ class Datasets:
     """
 
     def __init__(self, folder: Path, quota: Quota) -> None:
-        self._folder = folder
         self._writer = _Desk(lambda: Store(folder, quota), "datasets-writer")
         self._reader = _Desk(lambda: Reader(folder), "datasets-reader")
         self._waiting: Optional[_Batch] = None
@@ -94,14 +93,6 @@ class Datasets:
     async def labels(self, dataset: int, page: Page) -> Tuple[int, List[LabelCount]]:
         """How many there are, and those of the page, oldest first."""
         return await self._read(lambda store: store.labels(dataset, page))
-
-    async def entities(self, dataset: int, after: int, count: int) -> List[Entity]:
-        """Up to `count` of those whose number is over `after`, in the order of their numbers."""
-        return await self._read(lambda store: store.entities(dataset, after, count))
-
-    def content(self, digest: str) -> Path:
-        """The file; it is gone when the last entity with it is deleted."""
-        return content_of(self._folder, digest)
 
     async def add(self, new: NewEntity) -> int:
         """The entity's number, once it is on the disk. What is the same by dataset, name and
