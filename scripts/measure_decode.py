@@ -87,8 +87,7 @@ class Way:
     def if_reduced(self, data: bytes) -> Optional[Answer]:
         """None for a picture that is decoded whole."""
         prepared = self._model.prepare(data, ASKED)
-        height, width = prepared.picture.pixels.shape[:2]
-        return None if prepared.picture.size == (width, height) else self._predict(prepared)
+        return None if prepared.picture.is_whole else self._predict(prepared)
 
     def _predict(self, prepared: Prepared) -> Answer:
         return self._model.predict(prepared, ASKED, Clock()).results

@@ -44,6 +44,11 @@ class Decoded(NamedTuple):
     pixels: Picture
     size: Tuple[int, int]
 
+    @property
+    def is_whole(self) -> bool:
+        height, width = self.pixels.shape[:2]
+        return self.size == (width, height)
+
 
 def whole(pixels: Picture) -> Decoded:
     """`pixels` are all there are."""

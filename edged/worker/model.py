@@ -41,13 +41,12 @@ class Model:
     def prepare(self, data: Data, options: PredictOptions) -> Prepared:
         """Raises BadImage or ImageTooLarge. May be called on any thread.
 
-        Whether the drawn picture is asked for changes nothing in what the network sees.
+        It is drawn on the whole picture, also where the network sees a part of its pixels.
         """
         began = time.perf_counter()
         picture, canvas = decode_reduced(data, self._task.reduction), None
         if options.show:
-            height, width = picture.pixels.shape[:2]
-            canvas = picture.pixels if picture.size == (width, height) else decode(data)
+            canvas = picture.pixels if picture.is_whole else decode(data)
         return Prepared(picture, canvas, (time.perf_counter() - began) * 1000)
 
     def predict(self, prepared: Prepared, options: PredictOptions, clock: Clock) -> Outcome:

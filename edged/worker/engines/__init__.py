@@ -51,7 +51,10 @@ class Engine(Protocol):
         """Pictures that a run takes at most: 1 where more of them gain nothing."""
 
     def memory(self, name: str) -> Array:
-        """Of one input: what is written there, and handed to the next `run`, is not copied."""
+        """Of one input, uninitialised, its shape and dtype as in `inputs`: to be written, and
+        handed to the next `run`. That saves new memory for each picture, and with Paddle Lite a
+        copy of it.
+        """
 
     def run(self, feeds: Dict[str, Array]) -> List[Array]:
         """Named inputs to outputs in the network's order; the arrays are the caller's own.
