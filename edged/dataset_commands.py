@@ -26,11 +26,11 @@ from edged.keys import Key, KeyStore
 from edged.terminal import print_json, print_table, settings_of, settings_options
 
 _ZIP = ".zip"
-_ALL = Page(0, -1)
+_ALL = Page(0, -1)  # SQLite's way to say that there is no limit
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _format = click.option(
-    "--format", "name", type=click.Choice(list(FORMATS)), required=True, help="As what."
+    "--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help="As what."
 )
 
 
@@ -67,7 +67,7 @@ def list_datasets(as_json: bool, file: Optional[str], **flags: Any) -> None:
 def show(number: int, as_json: bool, file: Optional[str], **flags: Any) -> None:
     """The dataset ID, and how many entities have each label."""
     state = Path(settings_of(file, flags).state)
-    with closing(_reader(state / FOLDER, number)) as reader:
+    with closing(Reader(_made(state / FOLDER, number))) as reader:
         dataset = reader.dataset(number)
         _, labels = reader.labels(number, _ALL)
     described = _described(dataset, _owners(state))
@@ -90,13 +90,12 @@ def show(number: int, as_json: bool, file: Optional[str], **flags: Any) -> None:
     help="New folder, or new file if it ends in .zip.",
 )
 @settings_options("state")
-def export(number: int, name: str, out: Path, file: Optional[str], **flags: Any) -> None:
+def export(number: int, format_name: str, out: Path, file: Optional[str], **flags: Any) -> None:
     """Write the dataset ID for training tools."""
-    folder = Path(settings_of(file, flags).state) / FOLDER
-    _reader(folder, number).close()
+    folder = _made(Path(settings_of(file, flags).state) / FOLDER, number)
     write = to_zip if out.suffix.lower() == _ZIP else to_folder
     with closing(Snapshot(folder, number)) as snapshot:
-        format = format_for(name, snapshot.kind)
+        format = format_for(format_name, snapshot.kind)
         with _progress("writing", snapshot.count) as progress:
             write(snapshot, format, out, progress)
         click.echo(f"{snapshot.count} entities of {snapshot.name} are in {out}")
@@ -105,7 +104,7 @@ def export(number: int, name: str, out: Path, file: Optional[str], **flags: Any)
 @datasets.command("import")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_format
-@click.option("--name", "new", help="Name of the new dataset.")
+@click.option("--name", help="Name of the new dataset.")
 @click.option(
     "--type",
     "kind",
@@ -117,8 +116,8 @@ def export(number: int, name: str, out: Path, file: Optional[str], **flags: Any)
 @settings_options("state", "max_megapixels", "max_side")
 def import_dataset(
     path: Path,
-    name: str,
-    new: Optional[str],
+    format_name: str,
+    name: Optional[str],
     kind: Optional[Kind],
     key: Optional[str],
     number: Optional[int],
@@ -129,22 +128,22 @@ def import_dataset(
 
     All of PATH is checked before anything is added.
     """
-    if (new is None) == (number is None) or (number is not None and (kind or key)):
+    if (name is None) == (number is None) or (number is not None and (kind or key)):
         raise click.UsageError("say --name, with --type and --key as need be, or --to")
     settings = settings_of(file, flags)
     folder = Path(settings.state) / FOLDER
     if number is not None:
-        with closing(_reader(folder, number)) as reader:
+        with closing(Reader(_made(folder, number))) as reader:
             kind = reader.dataset(number).kind
-    kind = kind or FORMATS[name].kinds[0]
+    kind = kind or FORMATS[format_name].kinds[0]
     owner = "" if key is None else _api_key(Path(settings.state), key)
-    if new is not None:
-        _check_new(folder, owner, kind, new)
+    if name is not None:
+        _check_new(folder, owner, kind, name)
     with opened_source(path) as source:
-        checked = _checked(source, format_for(name, kind), kind, settings)
+        checked = _checked(source, format_for(format_name, kind), kind, settings)
         with closing(Store(folder, settings.datasets_quota)) as store:
-            if new is not None:
-                number = _add_new(store, store.create(owner, kind, new), source, checked)
+            if name is not None:
+                number = _add_new(store, store.create(owner, kind, name), source, checked)
             elif number is not None:
                 _add(store, number, source, checked)
             assert number is not None
@@ -205,8 +204,8 @@ def _add(store: Store, number: int, source: Source, checked: Sequence[Checked]) 
 def delete(number: int, yes: bool, file: Optional[str], **flags: Any) -> None:
     """Delete the dataset ID with all that is in it."""
     settings = settings_of(file, flags)
-    folder = Path(settings.state) / FOLDER
-    with closing(_reader(folder, number)) as reader:
+    folder = _made(Path(settings.state) / FOLDER, number)
+    with closing(Reader(folder)) as reader:
         dataset = reader.dataset(number)
     if not yes:
         click.confirm(f"Delete {dataset.name} with {dataset.entities} entities?", abort=True)
@@ -215,11 +214,14 @@ def delete(number: int, yes: bool, file: Optional[str], **flags: Any) -> None:
     click.echo(f"dataset {number} is deleted")
 
 
-def _reader(folder: Path, number: int) -> Reader:
-    """Raises DatasetUnknown where there has never been any dataset: asking makes none."""
+def _made(folder: Path, number: int) -> Path:
+    """`folder`, if there is a store in it: asking for a dataset makes none.
+
+    Raises DatasetUnknown.
+    """
     if not (folder / FILE).exists():
         raise DatasetUnknown(f"there is no dataset {number}")
-    return Reader(folder)
+    return folder
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import Counter, deque
 from contextlib import suppress
 from typing import Deque, Dict, NamedTuple, Optional, Set
 
 from edged.datasets import collect
+from edged.datasets.contents import digest_of
 from edged.datasets.rules import MOST_IMAGE_BYTES, SUFFIXES
 from edged.datasets.types import Content, Dataset, Kind, NewEntity
 from edged.datasets.writer import Datasets
@@ -27,6 +27,7 @@ OWNER = ""
 _MOST_WAITING, _MOST_BYTES = 16, 32 << 20
 _REPORT_SECONDS = 60.0
 _STOP_SECONDS = 2.0
+# Of the picture's SHA-256, in the name of its entity.
 _NAME_DIGITS = 16
 
 
@@ -49,6 +50,7 @@ class Collector:
         self._news = asyncio.Event()
         self._stopping = False
         self._storing: Optional[asyncio.Task[None]] = None
+        self._reporting: asyncio.Task[None]
         self._full: Set[str] = set()
         self._lost: Counter[str] = Counter()
 
@@ -114,11 +116,12 @@ class Collector:
             self._full.add(spec.name)
             return
         self._full.discard(spec.name)
-        digest = await self._loop.run_in_executor(None, _digest_of, image)
+        digest = await self._loop.run_in_executor(None, digest_of, image)
         suffix = SUFFIXES[read_header(image).format]
         new = NewEntity(
             dataset=dataset.id,
-            name=f"{spec.mid}-{digest}{suffix}",  # the same picture again is no second entity
+            # The same picture again is no second entity.
+            name=f"{spec.mid}-{digest[:_NAME_DIGITS]}{suffix}",
             content=Content(image, suffix, prediction.width, prediction.height),
             labels=collect.labels_of(spec, prediction),
             reviewed=False,
@@ -142,7 +145,3 @@ class Collector:
         for reason, count in (+self._lost).items():
             _log.warning("%d pictures were not collected: %s", count, reason)
         self._lost.clear()
-
-
-def _digest_of(image: bytes) -> str:
-    return hashlib.sha256(image).hexdigest()[:_NAME_DIGITS]

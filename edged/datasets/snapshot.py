@@ -59,7 +59,7 @@ class Snapshot(Reader):
                     if found.busy == "deletion":
                         raise DatasetBusy(f"the dataset {dataset} is being deleted")
                     for statement in _COPY:
-                        self._db.execute(statement, {"it": dataset} if ":it" in statement else {})
+                        self._db.execute(statement, {"it": dataset})
                 finally:
                     self._db.execute("COMMIT")
                 self._name_files()

@@ -232,7 +232,7 @@ def _page(fields: Fields) -> Page:
         raise BadParam("param[start] is under 0")
     if not 1 <= count <= _MOST_OF_A_PAGE:
         raise BadParam(f"param[num] is not 1 to {_MOST_OF_A_PAGE}")
-    return Page(min(start, _MOST_NUMBER), count)
+    return Page(start, count)
 
 
 def _base64(text: str, most: int) -> bytes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from edged.datasets.formats.items import Copy, File, Found, Outgoing
+from edged.datasets.formats.items import PICTURE_SUFFIXES, Copy, File, Found, Outgoing
 from edged.datasets.formats.source import Source
 from edged.datasets.label_names import label_of
 from edged.datasets.types import Kind
 
 _LABELLED, _UNLABELLED = "train", "unlabelled"
 _SPLITS = (_LABELLED, "val", "test")
-_CONTENTS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".wav")
+_CONTENTS = (*PICTURE_SUFFIXES, ".wav")
 
 
 def write(dataset: Outgoing) -> Iterator[File]:

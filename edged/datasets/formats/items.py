@@ -86,9 +86,17 @@ class Found(NamedTuple):
         return self.path.rpartition("/")[2]
 
 
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""Of files that an import takes for pictures, in lower case."""
+
 _FOLDERS = {"SOUND_CLASSIFICATION": "sounds", "TEXT_CLASSIFICATION": "texts"}
 
 
 def folder_of(kind: Kind) -> str:
     """The folder of the contents, where a format leaves its name free."""
     return _FOLDERS.get(kind, "images")
+
+
+def printable(text: str) -> str:
+    """With blanks for control characters, which neither a line of a list nor XML can have."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)

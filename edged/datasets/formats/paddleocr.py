@@ -24,6 +24,7 @@ from edged.datasets.formats.items import (
     OutLabel,
     Text,
     folder_of,
+    printable,
 )
 from edged.datasets.formats.source import Source
 from edged.datasets.label_names import label_of
@@ -71,8 +72,7 @@ def _region(text: str, edges: Edges) -> str:
 
 
 def _text(label: OutLabel) -> str:
-    text = label.origin or label.name
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return printable(label.origin or label.name)
 
 
 def read(source: Source, kind: Kind) -> Iterator[Found]:

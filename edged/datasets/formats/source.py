@@ -28,7 +28,7 @@ from edged.registry import archive
 from edged.registry.formats.labels import decode
 
 MOST_FILES = 250_000
-"""Of a folder or a zip: a hundred thousand pictures, and an annotation for each."""
+"""Of a folder or a zip: room for a hundred thousand pictures and an annotation of each."""
 MOST_TEXT = 128 << 20
 """Bytes of a list or a JSON document: it is read at once."""
 
@@ -80,7 +80,8 @@ class Source:
             raise BadImport(f"it cannot be read: {error.strerror}") from None
 
     def lines(self, path: str) -> List[Tuple[str, str]]:
-        """(where it stands, the line) of each that is not empty; () of what is no text."""
+        """(where it stands, the line) of each that is not empty. None of them, and refused, where
+        it is no text."""
         text = self.text(path, MOST_TEXT)
         # Not splitlines(): it breaks lines at characters that may stand in a label.
         lines = [line.rstrip("\r") for line in text.split("\n")] if text else []

@@ -14,13 +14,22 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from edged.datasets.formats.geometry import Edges, box_of, edges_of, number, plain
-from edged.datasets.formats.items import Copy, File, Found, Item, Outgoing, OutLabel, Text
+from edged.datasets.formats.items import (
+    PICTURE_SUFFIXES,
+    Copy,
+    File,
+    Found,
+    Item,
+    Outgoing,
+    OutLabel,
+    Text,
+    printable,
+)
 from edged.datasets.formats.source import Source
 from edged.datasets.label_names import label_of
 from edged.datasets.types import Kind, Label
 
 _PICTURES, _ANNOTATIONS = "JPEGImages", "Annotations"
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _MOST_BYTES = 4 << 20  # of an annotation
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _ONE = Decimal(1)
@@ -55,16 +64,11 @@ def _document(item: Item) -> str:
 def _object(label: OutLabel, edges: Edges) -> str:
     values = (edges.left + _ONE, edges.top + _ONE, edges.right, edges.bottom)
     box = "".join(f"<{edge}>{plain(value)}</{edge}>" for edge, value in zip(_EDGES, values))
-    origin = f"<origin>{escape(_printable(label.origin))}</origin>" if label.origin else ""
+    origin = f"<origin>{escape(printable(label.origin))}</origin>" if label.origin else ""
     return (
         f"<object><name>{escape(label.name)}</name>{origin}<pose>Unspecified</pose>"
         f"<truncated>0</truncated><difficult>0</difficult><bndbox>{box}</bndbox></object>"
     )
-
-
-def _printable(text: str) -> str:
-    """XML has no place for most control characters."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def read(source: Source, kind: Kind) -> Iterator[Found]:
@@ -102,7 +106,7 @@ def _picture(source: Source, path: str, root: ElementTree.Element) -> Optional[s
     """Its name is often wrong, and that of the document is not: files were renamed, the text
     in them was not."""
     stem = path.rpartition("/")[2][: -len(".xml")]
-    for suffix in _SUFFIXES:
+    for suffix in PICTURE_SUFFIXES:
         for name in (f"{_PICTURES}/{stem}{suffix}", f"{_PICTURES}/{stem}{suffix.upper()}"):
             if name in source.files:
                 return name
