@@ -10,17 +10,17 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, 
 
 from edged.datasets.export import to_folder
 from edged.datasets.formats import FORMATS
-from edged.datasets.formats.source import opened_source
-from edged.datasets.importing import add, check
+from edged.datasets.formats.source import Source, opened_source
+from edged.datasets.importing import Checked, add, check
 from edged.datasets.label_names import label_of
 from edged.datasets.reader import Reader
 from edged.datasets.snapshot import Snapshot
 from edged.datasets.store import Store
-from edged.datasets.types import Box, Content, Kind, Label, NewEntity, Quota
+from edged.datasets.types import Box, Content, Kind, Label, NewEntity
 from edged.image_header import read_header
+from tests.datasets.stores import ENOUGH
 from tests.pictures import encoded, landscape
 
-QUOTA = Quota(entities=1_000_000, bytes=1 << 40, reserve=0)
 WIDTH, HEIGHT = 61, 43
 
 Labels = Sequence[Union[str, Label]]
@@ -67,32 +67,40 @@ def filled(
     folder: Path, kind: Kind, entities: Iterable[NewEntity], name: str = "shop", owner: str = ""
 ) -> int:
     """A new dataset of the store in `folder`."""
-    with closing(Store(folder, QUOTA)) as store:
+    with closing(Store(folder, ENOUGH)) as store:
         number = store.create(owner, kind, name)
     added(folder, number, *entities)
     return number
 
 
 def added(folder: Path, dataset: int, *entities: NewEntity) -> None:
-    with closing(Store(folder, QUOTA)) as store:
+    with closing(Store(folder, ENOUGH)) as store:
         for answer in store.add([one._replace(dataset=dataset) for one in entities]):
             assert isinstance(answer, int), answer
 
 
 def exported(folder: Path, dataset: int, format: str, to: Path) -> Path:
     with closing(Snapshot(folder, dataset)) as snapshot:
-        to_folder(snapshot, FORMATS[format], to, lambda count: None)
+        to_folder(snapshot, FORMATS[format], to, quiet)
     return to
 
 
 def imported(folder: Path, source: Path, format: str, kind: Kind, name: str) -> int:
-    """As a new dataset. Sizes of pictures are those of their headers."""
-    with opened_source(source) as opened, closing(Store(folder, QUOTA)) as store:
-        found = list(FORMATS[format].read(opened, kind))
-        checked = check(opened, kind, found, header_size, lambda count: None)
+    """As a new dataset."""
+    with opened_source(source) as opened, closing(Store(folder, ENOUGH)) as store:
+        read = checked(opened, format, kind)
         number = store.create("", kind, name)
-        add(store, number, opened, checked, lambda count: None)
+        add(store, number, opened, read, quiet)
     return number
+
+
+def checked(source: Source, format: str, kind: Kind) -> List[Checked]:
+    """Sizes of pictures are those of their headers."""
+    return check(source, kind, list(FORMATS[format].read(source, kind)), header_size, quiet)
+
+
+def quiet(count: int) -> None:
+    """Progress that nobody looks at."""
 
 
 def header_size(image: bytes) -> Tuple[int, int]:

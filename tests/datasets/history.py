@@ -21,12 +21,10 @@ from typing import Any, Awaitable, Dict, FrozenSet, List, NamedTuple, Optional, 
 
 from edged.datasets.reader import FILE
 from edged.datasets.store import Store
-from edged.datasets.types import Content, Kind, Label, NewEntity, Page, Quota
+from edged.datasets.types import Content, Label, NewEntity, Page
 from edged.datasets.writer import Datasets
 from edged.errors import StoreError
-
-QUOTA = Quota(entities=1_000_000, bytes=1 << 40, reserve=0)
-KIND: Kind = "TEXT_CLASSIFICATION"
+from tests.datasets.stores import ENOUGH, TEXT, tidied
 
 _CLIENTS = 4
 _CONTENTS = 12
@@ -51,7 +49,7 @@ class _Client:
             await self._live(rounds)
 
     async def _live(self, rounds: int) -> None:
-        _, there = await self._store.list("", KIND, Page(0, 1000))
+        _, there = await self._store.list("", TEXT, Page(0, 1000))
         for old in there:
             run, number, _ = map(int, old.name.split("-"))
             if number == self._number and run < self._run - 1:
@@ -60,7 +58,7 @@ class _Client:
             await self._round(f"{self._run}-{self._number}-{turn}")
 
     async def _round(self, name: str) -> None:
-        dataset = await self._do(self._store.create("", KIND, name), op="create", dataset=name)
+        dataset = await self._do(self._store.create("", TEXT, name), op="create", dataset=name)
         used = set()
         for _ in range(6):
             number = self._random.randrange(_CONTENTS)
@@ -98,7 +96,7 @@ class _Client:
 
 
 async def _main(folder: str, run: int, rounds: int) -> None:
-    store = Datasets(Path(folder), QUOTA)
+    store = Datasets(Path(folder), ENOUGH)
     await store.start()
     print(json.dumps({"op": "ready"}), flush=True)
     await asyncio.gather(*(_Client(store, run, number).live(rounds) for number in range(_CLIENTS)))
@@ -174,9 +172,8 @@ class World:
 
 def found(folder: Path) -> Dict[str, State]:
     """What the store has after a start, once that has tidied."""
-    with closing(Store(folder, QUOTA)) as store:
-        for _ in store.tidy():
-            pass
+    with closing(Store(folder, ENOUGH)) as store:
+        tidied(store)
         states = {}
         for dataset in store.every():
             _, labels = store.labels(dataset.id, Page(0, 1000))

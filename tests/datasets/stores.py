@@ -33,6 +33,12 @@ def added(store: Store, *entities: NewEntity) -> List[int]:
     return numbers
 
 
+def tidied(store: Store) -> None:
+    """As after a start."""
+    for _ in store.tidy():
+        pass
+
+
 def labels_of(store: Reader, dataset: int) -> Dict[str, int]:
     """How many entities carry each label, as a label list says."""
     count, labels = store.labels(dataset, ALL)

@@ -12,7 +12,7 @@ import pytest
 
 from edged.datasets.store import Store
 from edged.errors import DatasetBusy, DatasetUnknown
-from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text
+from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text, tidied
 from tests.support import ROOT
 
 # Says so when it imports, and stays at it until it is killed.
@@ -81,8 +81,7 @@ def test_an_import_ends_with_its_process(store: Store, dataset: int) -> None:
         assert_busy(store, dataset, "import")
         with pytest.raises(DatasetBusy):
             store.delete(dataset)
-        for _ in store.tidy():
-            pass
+        tidied(store)
         assert_busy(store, dataset, "import")
     added(store, text(dataset, b"more"))
     assert store.dataset(dataset).busy == ""
@@ -92,8 +91,7 @@ def test_a_start_ends_an_import_that_was_cut_off(store: Store, dataset: int) -> 
     with import_elsewhere(store.folder, dataset):
         pass
     assert store.dataset(dataset).busy == "import"
-    for _ in store.tidy():
-        pass
+    tidied(store)
     assert store.dataset(dataset).busy == ""
 
 
@@ -128,8 +126,7 @@ def test_a_deletion_that_was_cut_off_is_ended(
     if again:
         store.delete(dataset)
     else:
-        for _ in store.tidy():
-            pass
+        tidied(store)
     assert [each.id for each in store.every()] == [kept]
     (file,) = (folder / "contents").glob("*/*")
     assert file.read_bytes() == b"7"
@@ -147,8 +144,7 @@ def test_a_label_is_gone_at_once_and_its_deletion_ended_later(
         next(steps)
     added(store, text(dataset, b"text", "a", name="0"))  # another label of the same name
     assert labels_of(store, dataset) == {"b": 300, "a": 1}
-    for _ in store.tidy():
-        pass
+    tidied(store)
     assert labels_of(store, dataset) == {"b": 300, "a": 1}
     assert store.labels(dataset, ALL)[0] == 2
 
@@ -160,8 +156,7 @@ def test_tidying_takes_what_no_row_names(store: Store, dataset: int) -> None:
     orphan.write_bytes(b"half of")
     note = contents / "ab" / "note"
     note.touch()  # not the store's
-    for _ in store.tidy():
-        pass
+    tidied(store)
     assert not orphan.exists()
     assert note.exists()
     note.unlink()

@@ -20,7 +20,8 @@ from edged.datasets.snapshot import Snapshot
 from edged.datasets.store import Store
 from edged.datasets.types import Box, Label
 from edged.errors import BadParam, DatasetUnknown, StoreError
-from tests.datasets.filled import DETECTION, QUOTA, added, entity, filled, picture
+from tests.datasets.filled import DETECTION, added, entity, filled, picture, quiet
+from tests.datasets.stores import ENOUGH
 from tests.support import ROOT
 
 Write = Callable[[Snapshot, Format, Path, Progress], None]
@@ -32,10 +33,6 @@ both = pytest.mark.parametrize("write", [to_folder, to_zip])
 def store(tmp_path: Path) -> Path:
     assert filled(tmp_path / "store", "OBJECT_DETECTION", DETECTION) == 1
     return tmp_path / "store"
-
-
-def quiet(count: int) -> None:
-    pass
 
 
 def content_of_first(store: Path) -> Path:
@@ -110,7 +107,7 @@ def test_a_snapshot_is_of_one_moment(store: Path, tmp_path: Path) -> None:
         items = snapshot.items()
         next(items)
         added(store, 1, entity("new.jpg", picture(99), Label("new", Box(1, 1, 1, 1))))
-        with closing(Store(store, QUOTA)) as writer:
+        with closing(Store(store, ENOUGH)) as writer:
             writer.delete_label(1, "car")
             writer.add([DETECTION[1]._replace(dataset=1, labels=[Label("x", Box(1, 1, 1, 1))])])
         assert [(item.file, item.labels) for item in snapshot.items()] == before
@@ -130,7 +127,7 @@ def test_the_log_of_the_store_does_not_grow_behind_a_snapshot(store: Path) -> No
 
 def test_a_dataset_that_is_deleted_meanwhile(store: Path, tmp_path: Path) -> None:
     with closing(Snapshot(store, 1)) as snapshot:
-        with closing(Store(store, QUOTA)) as writer:
+        with closing(Store(store, ENOUGH)) as writer:
             writer.delete(1)
         with pytest.raises(StoreError):
             to_zip(snapshot, COCO, tmp_path / "out.zip", quiet)
@@ -157,7 +154,7 @@ def peak():
 sizes = []
 for dataset in 1, 2, 3:  # the first only warms up
     with closing(Snapshot(Path(sys.argv[1]), dataset)) as snapshot:
-        for chunk in zip_chunks(snapshot, FORMATS[sys.argv[2]], lambda count: None):
+        for chunk in zip_chunks(snapshot, FORMATS[sys.argv[2]], quiet):
             pass
     sizes.append(peak())
 print(*sizes)

@@ -12,9 +12,8 @@ from typing import Any, Callable, Dict, List, Tuple, Union
 
 import pytest
 
-from edged.datasets.formats import FORMATS
 from edged.datasets.formats.source import opened_source
-from edged.datasets.importing import add, check
+from edged.datasets.importing import add
 from edged.datasets.reader import Reader
 from edged.datasets.store import Store
 from edged.datasets.types import Box, Kind
@@ -22,16 +21,17 @@ from edged.errors import BadImport, DatasetBusy, QuotaExceeded
 from tests.datasets.filled import (
     DETECTION,
     HEIGHT,
-    QUOTA,
     WIDTH,
+    checked,
     exported,
     filled,
-    header_size,
     imported,
     picture,
+    quiet,
     sound,
     told,
 )
+from tests.datasets.stores import ENOUGH
 
 Files = Dict[str, Union[bytes, str]]
 
@@ -82,7 +82,6 @@ def refusal(source: Path, format: str, kind: Kind) -> List[str]:
 
 
 BOX = (1, 2, 3, 4)
-HUGE = "x" * 100
 COCO_CASES: Dict[str, Tuple[Files, str]] = {
     "no document": ({"images/a.jpg": picture(1)}, "annotations: there is no"),
     "no JSON": (
@@ -152,9 +151,7 @@ COCO_CASES: Dict[str, Tuple[Files, str]] = {
         "it has 10486",
     ),
     "a name that is too long": (
-        {
-            **coco([{**IMAGE, "file_name": f"{HUGE}{HUGE}{HUGE}.jpg"}], []),
-        },
+        coco([{**IMAGE, "file_name": f"{'x' * 300}.jpg"}], []),
         "no file is called",
     ),
 }
@@ -466,16 +463,15 @@ def test_a_full_quota_in_the_middle(tmp_path: Path) -> None:
     store = tmp_path / "store"
     source = exported(store, filled(store, "OBJECT_DETECTION", DETECTION), "voc", tmp_path / "out")
     with opened_source(source) as opened:
-        found = list(FORMATS["voc"].read(opened, "OBJECT_DETECTION"))
-        checked = check(opened, "OBJECT_DETECTION", found, header_size, lambda count: None)
-        small = QUOTA._replace(entities=len(DETECTION) + 2)
+        read = checked(opened, "voc", "OBJECT_DETECTION")
+        small = ENOUGH._replace(entities=len(DETECTION) + 2)
         with closing(Store(store, small)) as writer:
             number = writer.create("", "OBJECT_DETECTION", "again")
             with pytest.raises(QuotaExceeded):
-                add(writer, number, opened, checked, lambda count: None)
+                add(writer, number, opened, read, quiet)
         assert all_of(store) == [("shop", len(DETECTION)), ("again", 2)]
-        with closing(Store(store, QUOTA)) as writer:
-            add(writer, number, opened, checked, lambda count: None)
+        with closing(Store(store, ENOUGH)) as writer:
+            add(writer, number, opened, read, quiet)
         assert all_of(store) == [("shop", len(DETECTION)), ("again", len(DETECTION))]
 
 
@@ -486,25 +482,23 @@ def test_meanwhile_nobody_else_changes_the_dataset(tmp_path: Path) -> None:
     answers: List[object] = []
 
     def busy(count: int) -> None:
-        with closing(Store(store, QUOTA)) as other:
+        with closing(Store(store, ENOUGH)) as other:
             answers.extend(other.add([DETECTION[0]._replace(dataset=dataset)]))
 
-    with opened_source(source) as opened, closing(Store(store, QUOTA)) as writer:
-        found = list(FORMATS["voc"].read(opened, "OBJECT_DETECTION"))
-        checked = check(opened, "OBJECT_DETECTION", found, header_size, lambda count: None)
-        add(writer, dataset, opened, checked, busy)
+    with opened_source(source) as opened, closing(Store(store, ENOUGH)) as writer:
+        read = checked(opened, "voc", "OBJECT_DETECTION")
+        add(writer, dataset, opened, read, busy)
     assert [type(answer) for answer in answers] == [DatasetBusy]
-    with closing(Store(store, QUOTA)) as other:
+    with closing(Store(store, ENOUGH)) as other:
         assert other.add([DETECTION[0]._replace(dataset=dataset)]) == [1]
 
 
 def test_a_file_that_changes_between_check_and_addition(tmp_path: Path) -> None:
     source = laid(tmp_path / "in", coco([IMAGE], []))
-    with opened_source(source) as opened, closing(Store(tmp_path / "store", QUOTA)) as writer:
-        found = list(FORMATS["coco"].read(opened, "OBJECT_DETECTION"))
-        checked = check(opened, "OBJECT_DETECTION", found, header_size, lambda count: None)
+    with opened_source(source) as opened, closing(Store(tmp_path / "store", ENOUGH)) as writer:
+        read = checked(opened, "coco", "OBJECT_DETECTION")
         (source / "images/a.jpg").write_bytes(b"x" * len(picture(1)))
         number = writer.create("", "OBJECT_DETECTION", "x")
         with pytest.raises(BadImport, match="has changed"):
-            add(writer, number, opened, checked, lambda count: None)
+            add(writer, number, opened, read, quiet)
     assert all_of(tmp_path / "store") == [("x", 0)]

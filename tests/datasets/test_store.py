@@ -12,7 +12,7 @@ from edged.datasets.reader import FILE, Reader
 from edged.datasets.store import Store
 from edged.datasets.types import Box, Content, Dataset, Label, NewEntity, Page, Quota
 from edged.errors import DatasetExists, DatasetUnknown, LabelUnknown, QuotaExceeded
-from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text
+from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text, tidied
 
 # -- datasets
 
@@ -229,8 +229,7 @@ def test_a_deletion_takes_all_that_nothing_else_names(store: Store, dataset: int
 def test_a_deletion_frees_the_disk(store: Store, dataset: int) -> None:
     kept = store.create("key", TEXT, "kept")
     added(store, text(kept))
-    for _ in store.tidy():
-        pass
+    tidied(store)
     before = _used(store.folder)
     many = (text(dataset, b"%d" % (n % 20), "a", name=f"{n}" * 20) for n in range(3000))
     added(store, *many)
