@@ -85,7 +85,7 @@ class Running(msgspec.Struct, tag=True, frozen=True):
 class Answer(msgspec.Struct, tag=True, frozen=True):
     """The result of one picture; the drawn JPEG is the payload. `rss` is in bytes.
 
-    `width` and `height` are those that a viewer shows, all that there is without a model.
+    `width` and `height` are the picture's as a viewer shows it; without a model there is no more.
     """
 
     id: int

@@ -212,7 +212,7 @@ class Pool:
 
     def admit(self, deadline: float) -> None:
         """Raises, before a picture is received, what `predict` would raise whatever it shows:
-        ModelUnavailable or QueueFull.
+        ModelUnavailable, QueueFull or Stopping.
         """
         try:
             self._admit(deadline, to_come=True)

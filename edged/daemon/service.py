@@ -147,7 +147,7 @@ class Service:
         ]
 
     def admit(self, served: Served, allowed: Optional[Tuple[str, ...]], deadline: float) -> None:
-        """Raises what speaks against a request before its picture is received."""
+        """Raises, before a picture is received, NotPermitted and what `Pool.admit` does."""
         record.current().visit(served.entry.mid)
         _pool(served, allowed).admit(deadline)
 

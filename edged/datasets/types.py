@@ -46,7 +46,7 @@ class Box(NamedTuple):
 
 class Label(NamedTuple):
     """On an entity, once for each box. `box` only in object detection. `origin` is what a model
-    called it, where the API's rule for names does not allow that."""
+    or an imported file called it, where the API's rule for names does not allow that."""
 
     name: str
     box: Optional[Box] = None

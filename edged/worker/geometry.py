@@ -97,8 +97,8 @@ def resized(step: Resizing, size: Tuple[int, int]) -> Tuple[Tuple[int, int], Tup
 
 
 def reduction(steps: Sequence[AnyStep], size: Tuple[int, int]) -> int:
-    """The part, 1/1 to 1/8, at which a JPEG of `size` (width, height) still has twice as many
-    pixels, along either side, as the first step makes of it. Raises as `place`.
+    """8, 4 or 2: the largest n at which 1/n of a JPEG of `size` (width, height) is still twice as
+    wide and twice as high as what the first step makes of it; else 1. Raises as `place`.
     """
     geometry = [step for step in steps if not isinstance(step, (Normalize, ToFloat))]
     if not geometry or isinstance(geometry[0], (CenterCrop, Pad)):
