@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from contextlib import suppress
-from typing import Deque, Dict, NamedTuple, Optional, Set
+from typing import Deque, Dict, NamedTuple, Set
 
 from edged.datasets import collect
 from edged.datasets.contents import digest_of
@@ -49,7 +49,7 @@ class Collector:
         self._bytes = 0
         self._news = asyncio.Event()
         self._stopping = False
-        self._storing: Optional[asyncio.Task[None]] = None
+        self._storing: asyncio.Task[None]
         self._reporting: asyncio.Task[None]
         self._full: Set[str] = set()
         self._lost: Counter[str] = Counter()
@@ -60,8 +60,6 @@ class Collector:
 
     async def stop(self) -> None:
         """Stores what still waits, as far as the disk is quick enough."""
-        if self._storing is None:
-            return
         self._stopping = True
         self._news.set()
         with suppress(asyncio.TimeoutError):
