@@ -26,7 +26,7 @@ from edged.keys import Key, KeyStore
 from edged.terminal import print_json, print_table, settings_of, settings_options
 
 _ZIP = ".zip"
-_ALL = Page(0, -1)  # SQLite's way to say that there is no limit
+_ALL = Page(0, -1)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _format = click.option(

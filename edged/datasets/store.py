@@ -234,11 +234,6 @@ class Store(Changes):
         yield from self._drop_labels()
         yield from self._give_back()
 
-    def delete_label(self, dataset: int, name: str) -> None:
-        """All of `label_deletion`."""
-        for _ in self.label_deletion(dataset, name):
-            pass
-
     def _drop_labels(self) -> Iterator[None]:
         """Those of no dataset."""
         rows = [()]

@@ -33,6 +33,11 @@ def added(store: Store, *entities: NewEntity) -> List[int]:
     return numbers
 
 
+def delete_label(store: Store, dataset: int, name: str) -> None:
+    for _ in store.label_deletion(dataset, name):
+        pass
+
+
 def tidied(store: Store) -> None:
     """As after a start."""
     for _ in store.tidy():

@@ -12,7 +12,17 @@ import pytest
 
 from edged.datasets.store import Store
 from edged.errors import DatasetBusy, DatasetUnknown
-from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text, tidied
+from tests.datasets.stores import (
+    ALL,
+    ENOUGH,
+    TEXT,
+    added,
+    carried,
+    delete_label,
+    labels_of,
+    text,
+    tidied,
+)
 from tests.support import ROOT
 
 # Says so when it imports, and stays at it until it is killed.
@@ -46,7 +56,7 @@ def assert_busy(store: Store, dataset: int, busy: str) -> None:
     (answer,) = store.add([text(dataset, b"late")])
     assert isinstance(answer, DatasetBusy)
     with pytest.raises(DatasetBusy):
-        store.delete_label(dataset, "a")
+        delete_label(store, dataset, "a")
     with pytest.raises(DatasetBusy), store.importing(dataset):
         raise AssertionError("never here")
     assert (carried(store, dataset), labels_of(store, dataset)) == before

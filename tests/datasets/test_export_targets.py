@@ -21,7 +21,7 @@ from edged.datasets.store import Store
 from edged.datasets.types import Box, Label
 from edged.errors import BadParam, DatasetUnknown, StoreError
 from tests.datasets.filled import DETECTION, added, entity, filled, picture, quiet
-from tests.datasets.stores import ENOUGH
+from tests.datasets.stores import ENOUGH, delete_label
 from tests.support import ROOT
 
 Write = Callable[[Snapshot, Format, Path, Progress], None]
@@ -108,7 +108,7 @@ def test_a_snapshot_is_of_one_moment(store: Path, tmp_path: Path) -> None:
         next(items)
         added(store, 1, entity("new.jpg", picture(99), Label("new", Box(1, 1, 1, 1))))
         with closing(Store(store, ENOUGH)) as writer:
-            writer.delete_label(1, "car")
+            delete_label(writer, 1, "car")
             writer.add([DETECTION[1]._replace(dataset=1, labels=[Label("x", Box(1, 1, 1, 1))])])
         assert [(item.file, item.labels) for item in snapshot.items()] == before
         assert next(snapshot.labels_in_order()).name == "car"

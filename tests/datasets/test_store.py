@@ -12,7 +12,17 @@ from edged.datasets.reader import FILE, Reader
 from edged.datasets.store import Store
 from edged.datasets.types import Box, Content, Dataset, Label, NewEntity, Page, Quota
 from edged.errors import DatasetExists, DatasetUnknown, LabelUnknown, QuotaExceeded
-from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, labels_of, text, tidied
+from tests.datasets.stores import (
+    ALL,
+    ENOUGH,
+    TEXT,
+    added,
+    carried,
+    delete_label,
+    labels_of,
+    text,
+    tidied,
+)
 
 # -- datasets
 
@@ -195,14 +205,14 @@ def test_a_deleted_label_is_off_its_entities_which_stay(store: Store, dataset: i
     other = store.create("key", TEXT, "other")
     added(store, text(dataset, b"1", "a", "b"), text(dataset, b"2", "a"), text(other, b"1", "a"))
     before = {label.name: label.id for label in store.labels(dataset, ALL)[1]}
-    store.delete_label(dataset, "a")
+    delete_label(store, dataset, "a")
     assert labels_of(store, dataset) == {"b": 1}
     assert carried(store, dataset) == [("a.txt", ["b"]), ("a.txt", [])]
     assert labels_of(store, other) == {"a": 1}
     with pytest.raises(LabelUnknown):
-        store.delete_label(dataset, "a")
+        delete_label(store, dataset, "a")
     with pytest.raises(DatasetUnknown):
-        store.delete_label(other + 1, "a")
+        delete_label(store, other + 1, "a")
     added(store, text(dataset, b"2", "a"))
     after = {label.name: label.id for label in store.labels(dataset, ALL)[1]}
     assert labels_of(store, dataset) == {"b": 1, "a": 1}
