@@ -9,7 +9,7 @@ from typing import Iterator, List, Tuple
 
 from edged.datasets.contents import Contents
 from edged.datasets.schema import VERSION, version_of
-from edged.datasets.types import Box, Dataset, Entity, Kind, Label, LabelCount, Page
+from edged.datasets.types import Dataset, Kind, LabelCount, Page
 from edged.errors import DatasetUnknown, StoreError
 from edged.sqlite import connect
 
@@ -104,29 +104,6 @@ class Reader:
                 (dataset, page.num, min(page.start, _MOST)),
             ).fetchall()
             return count, [LabelCount(*row) for row in rows]
-
-    def entities(self, dataset: int, after: int, count: int) -> List[Entity]:
-        """Up to `count` of those whose number is over `after`, in the order of their numbers."""
-        with self._errors():
-            rows = self._db.execute(
-                "SELECT entities.id, name, digest, suffix, size, width, height, reviewed "
-                "FROM entities JOIN contents ON contents.id = content "
-                "WHERE dataset = ? AND entities.id > ? ORDER BY entities.id LIMIT ?",
-                (dataset, after, count),
-            ).fetchall()
-            return [Entity._make((*row[:7], bool(row[7]), self._labels_of(row[0]))) for row in rows]
-
-    def _labels_of(self, entity: int) -> Tuple[Label, ...]:
-        rows = self._db.execute(
-            "SELECT name, origin, x, y, boxes.width, boxes.height FROM entity_labels "
-            "JOIN labels ON labels.id = label LEFT JOIN boxes USING (entity, label) "
-            "WHERE entity = ? AND dataset IS NOT NULL ORDER BY label, boxes.id",
-            (entity,),
-        ).fetchall()
-        return tuple(
-            Label(name, None if x is None else Box(x, y, width, height), origin)
-            for name, origin, x, y, width, height in rows
-        )
 
     def content(self, digest: str) -> Path:
         """The file; it is gone when the last entity with it is deleted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Optional, Sequence, Tuple
+from typing import Literal, NamedTuple, Optional, Sequence
 
 Kind = Literal[
     "IMAGE_CLASSIFICATION",
@@ -61,21 +61,6 @@ class Content(NamedTuple):
     suffix: str
     width: int = 0
     height: int = 0
-
-
-class Entity(NamedTuple):
-    """`digest` is the SHA-256 of the content in hex, `size` its bytes, the rest as in `Content`
-    and `NewEntity`."""
-
-    id: int
-    name: str
-    digest: str
-    suffix: str
-    size: int
-    width: int
-    height: int
-    reviewed: bool
-    labels: Tuple[Label, ...]
 
 
 class Page(NamedTuple):

@@ -14,11 +14,12 @@ import yaml
 from edged.datasets.lock import WriteLock
 from edged.datasets.reader import Reader
 from edged.datasets.store import Store
-from edged.datasets.types import Dataset, Entity, Quota
+from edged.datasets.types import Dataset
 from edged.errors import StoreError
 from tests.daemon.contract import BINARY, FORM, MULTIPART, Json, form, json_body, results
 from tests.daemon.dialects.cloud import refused
 from tests.daemon.dialects.datasets import BOXES, CLASSES, LIST, client_of, new_key
+from tests.datasets.stores import ENOUGH, Entity, entities_of
 from tests.support import DEMO_MODELS, RunningDaemon, wait_for
 
 DIGITS, CAMERAS = 1, 2
@@ -79,7 +80,7 @@ def digits(*numbers: int) -> List[bytes]:
 def stored(store: Path) -> List[Tuple[Dataset, List[Entity]]]:
     try:
         with closing(Reader(store)) as reader:
-            return [(one, reader.entities(one.id, 0, 10_000)) for one in reader.every()]
+            return [(one, entities_of(reader, one.id)) for one in reader.every()]
     except StoreError:
         return []
 
@@ -205,16 +206,12 @@ def test_a_dataset_that_was_deleted_is_made_anew(board: Board, store: Path) -> N
     daemon = board(digits={"dataset": "d", **MANY})
     post(daemon, DIGITS, *digits(0))
     entities(store, 1)
-    with closing(open_store(store)) as other:
+    with closing(Store(store, ENOUGH)) as other:
         other.delete(1)
     post(daemon, DIGITS, *digits(1))
     entities(store, 1)
     ended(daemon)
     assert [(one.id, one.entities) for one, _ in stored(store)] == [(2, 1)]
-
-
-def open_store(folder: Path) -> Store:
-    return Store(folder, Quota(1 << 30, 1 << 40, 0))
 
 
 def test_it_is_the_boards_own(board: Board, store: Path) -> None:

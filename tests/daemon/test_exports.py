@@ -19,6 +19,7 @@ from edged.datasets.reader import Reader
 from edged.datasets.types import Box, Content, Label, NewEntity
 from tests.daemon.access.keyring import bearer, code_of, make_key, token_of
 from tests.datasets.filled import DETECTION, added, exported, files_of, filled
+from tests.datasets.stores import entities_of
 from tests.support import Answer, RunningDaemon, wait_for
 
 # Far more than the sockets between a daemon and a client that does not read hold.
@@ -133,7 +134,7 @@ def test_formats_that_are_none(board: Board, query: str, said: str) -> None:
 
 def test_a_content_that_is_gone_cuts_the_connection(board: Board) -> None:
     with closing(Reader(board.store)) as reader:
-        gone = reader.content(reader.entities(board.large, 0, LARGE)[-1].digest)
+        gone = reader.content(entities_of(reader, board.large)[-1].digest)
     gone.unlink()
     connection = begun(board)
     assert connection.sock is not None
@@ -155,7 +156,7 @@ def test_a_content_that_is_gone_cuts_the_connection(board: Board) -> None:
 def test_what_cannot_be_read_at_all_is_an_answer(board: Board) -> None:
     """Before the first byte there is still a status."""
     with closing(Reader(board.store)) as reader:
-        for one in reader.entities(board.small, 0, 100):
+        for one in entities_of(reader, board.small):
             reader.content(one.digest).unlink()
     answer = ask(board, board.small)
     assert (answer.status, code_of(answer)) == (500, 406000)

@@ -18,7 +18,7 @@ from edged.datasets.snapshot import Snapshot
 from edged.datasets.store import Store
 from edged.datasets.types import Box, Content, Kind, Label, NewEntity
 from edged.image_header import read_header
-from tests.datasets.stores import ENOUGH
+from tests.datasets.stores import ENOUGH, entities_of
 from tests.pictures import encoded, landscape
 
 WIDTH, HEIGHT = 61, 43
@@ -112,7 +112,7 @@ def told(folder: Path, dataset: int) -> Dict[bytes, Told]:
     """By content. No two entities of the dataset may have the same."""
     found: Dict[bytes, Told] = {}
     with closing(Reader(folder)) as reader:
-        for one in reader.entities(dataset, 0, 1000):
+        for one in entities_of(reader, dataset):
             content = reader.content(one.digest).read_bytes()
             assert content not in found
             labels = sorted((label.name, label.origin, label.box) for label in one.labels)

@@ -24,7 +24,7 @@ from edged.datasets.store import Store
 from edged.datasets.types import Content, Label, NewEntity, Page
 from edged.datasets.writer import Datasets
 from edged.errors import StoreError
-from tests.datasets.stores import ENOUGH, TEXT, tidied
+from tests.datasets.stores import ENOUGH, TEXT, entities_of, tidied
 
 _CLIENTS = 4
 _CONTENTS = 12
@@ -177,18 +177,18 @@ def found(folder: Path) -> Dict[str, State]:
         states = {}
         for dataset in store.every():
             _, labels = store.labels(dataset.id, Page(0, 1000))
-            entities = store.entities(dataset.id, 0, 1000)
-            carried = Counter(label.name for entity in entities for label in entity.labels)
-            assert dataset.entities == len(entities)
+            there = entities_of(store, dataset.id)
+            carried = Counter(label.name for entity in there for label in entity.labels)
+            assert dataset.entities == len(there)
             assert {label.name: label.entities for label in labels if label.entities} == carried
-            for entity in entities:
+            for entity in there:
                 data = store.content(entity.digest).read_bytes()
                 assert hashlib.sha256(data).hexdigest() == entity.digest
             states[dataset.name] = State(
                 frozenset(label.name for label in labels),
                 frozenset(
                     (entity.name, entity.digest, frozenset(label.name for label in entity.labels))
-                    for entity in entities
+                    for entity in there
                 ),
             )
     check_whole(folder)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+import sqlite3
+from contextlib import closing
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from edged.datasets.reader import Reader
+from edged.datasets.reader import FILE, Reader
 from edged.datasets.store import Store
-from edged.datasets.types import Content, Kind, Label, NewEntity, Page, Quota
+from edged.datasets.types import Box, Content, Kind, Label, NewEntity, Page, Quota
 
 ENOUGH = Quota(entities=1_000_000, bytes=1 << 40, reserve=0)
 ALL = Page(0, 1_000_000)
 TEXT: Kind = "TEXT_CLASSIFICATION"
+
+
+class Entity(NamedTuple):
+    """As it stands in the tables. `digest` is the SHA-256 of the content in hex."""
+
+    id: int
+    name: str
+    digest: str
+    suffix: str
+    size: int
+    width: int
+    height: int
+    reviewed: bool
+    labels: Tuple[Label, ...]
 
 
 def text(
@@ -51,9 +67,33 @@ def labels_of(store: Reader, dataset: int) -> Dict[str, int]:
     return {label.name: label.entities for label in labels}
 
 
+def entities_of(store: Reader, dataset: int) -> List[Entity]:
+    """Oldest first."""
+    with closing(sqlite3.connect(store.folder / FILE)) as db:
+        rows = db.execute(
+            "SELECT entities.id, name, digest, suffix, size, width, height, reviewed "
+            "FROM entities JOIN contents ON contents.id = content "
+            "WHERE dataset = ? ORDER BY entities.id",
+            (dataset,),
+        ).fetchall()
+        return [Entity(*row[:7], bool(row[7]), _labels(db, row[0])) for row in rows]
+
+
+def _labels(db: sqlite3.Connection, entity: int) -> Tuple[Label, ...]:
+    rows = db.execute(
+        "SELECT name, origin, x, y, boxes.width, boxes.height FROM entity_labels "
+        "JOIN labels ON labels.id = label LEFT JOIN boxes USING (entity, label) "
+        "WHERE entity = ? AND dataset IS NOT NULL ORDER BY label, boxes.id",
+        (entity,),
+    )
+    return tuple(
+        Label(name, None if box[0] is None else Box(*box), origin) for name, origin, *box in rows
+    )
+
+
 def carried(store: Reader, dataset: int) -> List[Tuple[str, Sequence[str]]]:
     """The name of each entity and its labels."""
     return [
         (entity.name, [label.name for label in entity.labels])
-        for entity in store.entities(dataset, 0, 1_000_000)
+        for entity in entities_of(store, dataset)
     ]

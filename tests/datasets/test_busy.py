@@ -19,6 +19,7 @@ from tests.datasets.stores import (
     added,
     carried,
     delete_label,
+    entities_of,
     labels_of,
     text,
     tidied,
@@ -170,5 +171,5 @@ def test_tidying_takes_what_no_row_names(store: Store, dataset: int) -> None:
     assert not orphan.exists()
     assert note.exists()
     note.unlink()
-    (entity,) = store.entities(dataset, 0, 10)
+    (entity,) = entities_of(store, dataset)
     assert store.content(entity.digest).read_bytes() == b"text"

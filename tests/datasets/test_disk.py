@@ -22,7 +22,7 @@ from edged.datasets.schema import VERSION
 from edged.datasets.store import Store
 from edged.errors import EdgedError, StoreError
 from tests.datasets.history import World, check_whole
-from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, text
+from tests.datasets.stores import ALL, ENOUGH, TEXT, added, carried, entities_of, text
 from tests.support import ROOT, wait_for
 
 _NOBODY = 65534
@@ -78,8 +78,7 @@ def digests(contents: List[bytes]) -> Set[str]:
 
 
 def there(store: Reader, dataset: int) -> List[bytes]:
-    entities = store.entities(dataset, 0, 1000)
-    return [store.content(entity.digest).read_bytes() for entity in entities]
+    return [store.content(one.digest).read_bytes() for one in entities_of(store, dataset)]
 
 
 def test_a_read_only_disk_refuses_and_recovers(small_disk: Path) -> None:

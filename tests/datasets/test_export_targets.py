@@ -21,7 +21,7 @@ from edged.datasets.store import Store
 from edged.datasets.types import Box, Label
 from edged.errors import BadParam, DatasetUnknown, StoreError
 from tests.datasets.filled import DETECTION, added, entity, filled, picture, quiet
-from tests.datasets.stores import ENOUGH, delete_label
+from tests.datasets.stores import ENOUGH, delete_label, entities_of
 from tests.support import ROOT
 
 Write = Callable[[Snapshot, Format, Path, Progress], None]
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Path:
 
 def content_of_first(store: Path) -> Path:
     with closing(Reader(store)) as reader:
-        return reader.content(reader.entities(1, 0, 1)[0].digest)
+        return reader.content(entities_of(reader, 1)[0].digest)
 
 
 @both

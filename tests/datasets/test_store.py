@@ -19,6 +19,7 @@ from tests.datasets.stores import (
     added,
     carried,
     delete_label,
+    entities_of,
     labels_of,
     text,
     tidied,
@@ -88,20 +89,11 @@ def test_an_entity_comes_back_as_it_was_put(store: Store) -> None:
     ]
     content = Content(b"a picture", ".jpg", 640, 480)
     (number,) = added(store, NewEntity(dataset, "a.jpg", content, labels, reviewed=False))
-    (entity,) = store.entities(dataset, 0, 10)
+    (entity,) = entities_of(store, dataset)
     digest = hashlib.sha256(b"a picture").hexdigest()
     assert entity[:8] == (number, "a.jpg", digest, ".jpg", 9, 640, 480, False)
     assert list(entity.labels) == labels
     assert store.content(digest).read_bytes() == b"a picture"
-
-
-def test_entities_come_in_order_from_any_of_them_on(store: Store, dataset: int) -> None:
-    other = store.create("key", TEXT, "other")
-    numbers = added(store, *(text(dataset, b"%d" % number) for number in range(5)))
-    added(store, text(other))
-    assert [entity.id for entity in store.entities(dataset, 0, 2)] == numbers[:2]
-    assert [entity.id for entity in store.entities(dataset, numbers[1], 9)] == numbers[2:]
-    assert store.entities(dataset, numbers[-1], 9) == []
 
 
 def test_the_same_again_is_one_entity(store: Store, dataset: int) -> None:
@@ -109,7 +101,7 @@ def test_the_same_again_is_one_entity(store: Store, dataset: int) -> None:
     new = text(dataset)._replace(labels=[box, box])
     numbers = added(store, new, new) + added(store, new)
     assert len(set(numbers)) == 1
-    (entity,) = store.entities(dataset, 0, 10)
+    (entity,) = entities_of(store, dataset)
     assert list(entity.labels) == [box]
     assert store.dataset(dataset).entities == 1
     assert labels_of(store, dataset) == {"a": 1}
@@ -140,13 +132,13 @@ def test_labels_are_added_or_take_the_place_of_others(store: Store, dataset: int
 def test_boxes_take_the_place_of_others_too(store: Store, dataset: int) -> None:
     for box in (Box(1, 1, 1, 1), Box(2, 2, 2, 2)):
         added(store, text(dataset, append=False)._replace(labels=[Label("a", box)]))
-    (entity,) = store.entities(dataset, 0, 10)
+    (entity,) = entities_of(store, dataset)
     assert entity.labels == (Label("a", Box(2, 2, 2, 2)),)
 
 
 def test_what_a_model_sees_again_stays_as_it_was_reviewed(store: Store, dataset: int) -> None:
     def reviewed() -> bool:
-        (entity,) = store.entities(dataset, 0, 10)
+        (entity,) = entities_of(store, dataset)
         return entity.reviewed
 
     seen = text(dataset, b"text", "seen", reviewed=False)
@@ -178,7 +170,7 @@ def test_an_addition_to_no_dataset_takes_no_other_with_it(store: Store, dataset:
 def test_a_content_that_was_damaged_is_written_anew(store: Store, dataset: int) -> None:
     """An addition that is answered is on the disk, also where it was once before."""
     added(store, text(dataset))
-    (entity,) = store.entities(dataset, 0, 10)
+    (entity,) = entities_of(store, dataset)
     for damage in (b"te", None):
         file = store.content(entity.digest)
         file.unlink()

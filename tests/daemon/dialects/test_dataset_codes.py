@@ -13,7 +13,6 @@ import pytest
 
 from edged.daemon.dialects.datasets import MESSAGES, RESERVED
 from edged.datasets.store import Store
-from edged.datasets.types import Quota
 from tests.daemon.contract import Json
 from tests.daemon.dialects.cloud import refused, text_of
 from tests.daemon.dialects.datasets import (
@@ -29,12 +28,12 @@ from tests.daemon.dialects.datasets import (
     new_key,
     picture,
 )
+from tests.datasets.stores import ENOUGH
 from tests.pictures import encoded, landscape
 from tests.support import ROOT, RunningDaemon
 
 PAGE = (ROOT / "docs" / "datasets.md").read_text().split("## Codes")[1].split("\n## ")[0]
 ROWS: List[Tuple[str, str]] = re.findall(r"^\| (\d+) \| ([^|]+) \| [^|]+ \|$", PAGE, re.MULTILINE)
-NO_QUOTA = Quota(1 << 30, 1 << 40, 0)
 LIMIT = 256 << 10
 
 
@@ -87,7 +86,7 @@ def full_disk(board: Board) -> Json:
 
 def under_import(board: Board) -> Json:
     folder = board.state / "datasets"
-    with closing(Store(folder, NO_QUOTA)) as store, store.importing(board.number):
+    with closing(Store(folder, ENOUGH)) as store, store.importing(board.number):
         return board.add()
 
 
