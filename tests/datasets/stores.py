@@ -76,7 +76,7 @@ def entities_of(store: Reader, dataset: int) -> List[Entity]:
             "WHERE dataset = ? ORDER BY entities.id",
             (dataset,),
         ).fetchall()
-        return [Entity(*row[:7], bool(row[7]), _labels(db, row[0])) for row in rows]
+        return [Entity._make((*row[:7], bool(row[7]), _labels(db, row[0]))) for row in rows]
 
 
 def _labels(db: sqlite3.Connection, entity: int) -> Tuple[Label, ...]:
