@@ -14,7 +14,7 @@ from typing import IO, Dict, NamedTuple
 from aiohttp import web
 
 from edged.daemon.forms import boundary_of, find_parts
-from edged.daemon.uploads import save_body
+from edged.daemon.uploads import save_body, write_all
 from edged.errors import BadPackage, NotKept
 from edged.registry.archive import MAX_BYTES
 
@@ -79,7 +79,7 @@ class Packages:
                 for start in range(whole.start, whole.stop, _CHUNK):
                     chunk = content[start : min(start + _CHUNK, whole.stop)]
                     md5.update(chunk)
-                    file.write(chunk)
+                    write_all(file, chunk)
             except OSError as error:
                 raise NotKept(f"the zip cannot be kept: {error.strerror}") from None
         text = {name: value.decode("utf-8", "replace").strip() for name, value in fields.items()}

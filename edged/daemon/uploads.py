@@ -47,7 +47,14 @@ async def save_body(request: web.Request, limit: int, deadline: float, file: IO[
             size += len(chunk)
             if size > limit:
                 raise _too_large(limit)
-            await loop.run_in_executor(None, file.write, chunk)
+            await loop.run_in_executor(None, write_all, file, chunk)
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """To a file without a buffer, which takes less where the disk ends. Raises OSError then."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 @asynccontextmanager

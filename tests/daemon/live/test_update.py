@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -170,15 +169,17 @@ def test_another_update_under_way(daemon: RunningDaemon, version: Make, tmp_path
     assert answers == [SUCCESS]
 
 
-def test_without_room_on_the_disk(serve: Serve, models: Path, version: Make) -> None:
-    """Stood in for by a limit on a file's size, which fails a write just so."""
+@pytest.mark.parametrize("more", [1 << 20, 10])
+def test_without_room_on_the_disk(serve: Serve, models: Path, version: Make, more: int) -> None:
+    """Stood in for by a limit on a file's size, which fails a write just so: with the bytes
+    that there is no room for left out first, and an error only after."""
     import resource
 
     daemon = serve(models, model_changes="open")
-    big = version("1").read_bytes() + bytes(1 << 20)
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
-    os.kill(daemon.process.pid, 0)
-    answer = update(daemon, big)
+    big = version("1").read_bytes() + bytes(100_000)
+    limit = len(big)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+    answer = update(daemon, big + bytes(more))
     assert (answer.status, errno(answer)) == (507, 336000)
     assert served(daemon) == "0"
 
