@@ -16,6 +16,7 @@ from aiohttp import web
 
 from edged.daemon.routes import Caller, Route
 from edged.daemon.traffic import IDLE_SECONDS
+from edged.daemon.watch import stamp
 from edged.datasets.export import zip_chunks
 from edged.datasets.formats import Format, format_for
 from edged.datasets.snapshot import Snapshot
@@ -86,6 +87,7 @@ async def _streamed(
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         }
     )
+    stamp(response)
     await response.prepare(request)
     transport = request.transport  # a daemon that stops takes it off the request
     try:

@@ -70,9 +70,8 @@ class Watch:
 
     def _on_answer(self, request: web.Request, known: Record, response: web.StreamResponse) -> None:
         times = _times(known)
-        timing = [f"{stage};dur={ms:.2f}" for stage, ms in times.items()]
-        response.headers["Server-Timing"] = ", ".join(timing)
-        response.headers[REQUEST_ID] = known.request_id
+        if not response.prepared:
+            _stamp(response, known, times)
         self._note(request, known, times, response)
 
     def _note(
@@ -123,6 +122,20 @@ class Watch:
             self._metrics.time(visit, seconds)
 
 
+def stamp(response: web.StreamResponse) -> None:
+    """For a stream, whose head goes out before its handler is done: to be called before it is
+    prepared. `total` is until then.
+    """
+    known = record.current()
+    _stamp(response, known, _times(known))
+
+
+def _stamp(response: web.StreamResponse, known: Record, times: Dict[str, float]) -> None:
+    timing = [f"{stage};dur={ms:.2f}" for stage, ms in times.items()]
+    response.headers["Server-Timing"] = ", ".join(timing)
+    response.headers[REQUEST_ID] = known.request_id
+
+
 def _times(known: Record) -> Dict[str, float]:
     """Milliseconds by stage, of several models those of the one that was waited for."""
     slowest = known.slowest
@@ -136,8 +149,10 @@ def _reason(error: Optional[EdgedError]) -> Optional[str]:
 
 
 def _size(response: Optional[web.StreamResponse]) -> int:
-    """Bytes of its body."""
-    return 0 if response is None else response.content_length or 0
+    """Bytes of its body; of a stream, with what frames them."""
+    if response is None:
+        return 0
+    return response.content_length or response.body_length
 
 
 class _Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import re
 import signal
 import zipfile
 from contextlib import closing, suppress
@@ -94,6 +95,14 @@ def test_a_zip(board: Board, tmp_path: Path, format: str) -> None:
     assert (answer.status, answer.headers["content-type"]) == (200, "application/zip")
     name = quote(f"small ä-{format}.zip")
     assert answer.headers["content-disposition"] == f"attachment; filename*=UTF-8''{name}"
+    assert re.fullmatch(r"total;dur=\d+\.\d\d", answer.headers["server-timing"])
+    request_id = answer.headers["x-request-id"]
+    (line,) = wait_for(
+        lambda: [line for line in board.daemon.log().splitlines() if request_id in line]
+    )
+    size = re.search(r" bytes_out=(\d+) ", line)
+    assert size is not None
+    assert len(answer.body) <= int(size[1]) < len(answer.body) + 1000
     out = exported(board.store, board.small, format, tmp_path / "out")
     with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
         assert archive.testzip() is None
