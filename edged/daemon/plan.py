@@ -12,6 +12,7 @@ from edged.daemon.capacity import Machine
 from edged.daemon.poison import Poison
 from edged.daemon.pool import Attempt, Limits, Pool
 from edged.daemon.zygote import Zygote
+from edged.registry.install import POISON
 from edged.registry.sample import Sample, read_sample
 from edged.registry.spec import ModelSpec
 
@@ -96,7 +97,8 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
         attempts=tuple(attempts),
         limits=Limits(settings.queue, settings.run_timeout, memory),
         sample=read_sample(Path(spec.folder)),
-        poison=state / "poison" / str(spec.mid),
+        # What crashes one version may be good for the next, and for the one before.
+        poison=state / POISON / str(spec.mid) / Path(spec.folder).name,
     )
 
 

@@ -41,10 +41,12 @@ from edged.registry.entry import Entry, is_name, settled
 from edged.registry.ledger import Record, Records, Version
 from edged.registry.registry import UNPACKED, Found, look_at, origin, survey, versions_in
 from edged.registry.spec import ModelSpec
-from edged.registry.versions import Versions
+from edged.registry.versions import Versions, is_key
 
 _log = logging.getLogger(__name__)
 
+POISON = "poison"
+"""Pictures that crash a model: in a folder for each mid, one for each version."""
 _REMOVED = ".removed-"
 # Another command may be looking at what it unpacked.
 _LOOKED_AT_SECONDS = 24 * 3600.0
@@ -175,9 +177,10 @@ class Library:
         that are loaded, whatever the ledger says of them.
         """
         specs = list(serving)
-        with contextlib.suppress(ConfigError), self._changing() as records:
+        with contextlib.suppress(ConfigError, NotKept), self._changing() as records:
             used = {os.path.basename(spec.folder) for spec in specs}
             self._versions.tidy(_keys(records) | used)
+            self._tidy_poison(_keys(records) | used)
             entries = [look_at(self._versions, "", record) for record in _versions_of(records)]
             specs += [entry.spec for entry in entries if entry.spec is not None]
             networks = [files for spec in specs for files in spec.networks]
@@ -186,9 +189,18 @@ class Library:
     def _tidy(self, records: Records) -> None:
         ledger.tidy(self._state)
         self._versions.tidy(_keys(records))
+        self._tidy_poison(_keys(records))
         Versions(self._state / UNPACKED).tidy(set(), _LOOKED_AT_SECONDS)
         for path in self._models.glob(f"{_REMOVED}*"):
             _delete(path)
+
+    def _tidy_poison(self, used: AbstractSet[str]) -> None:
+        """Without its version a picture crashes nothing."""
+        for path in self._state.glob(f"{POISON}/*/*"):
+            if is_key(path.name) and path.name not in used:
+                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # another version's are there
+                    path.parent.rmdir()
 
     def _write_down(self, records: Records, found: Sequence[Found]) -> None:
         root = os.path.realpath(self._models)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import string
 import time
 from pathlib import Path
 from typing import AbstractSet, Dict, Iterable, Tuple
@@ -90,7 +91,7 @@ class Versions:
         except OSError:  # it is there next time too
             return
         latest = time.time() - older
-        unused = [name for name in names if len(name) == _DIGITS and name not in used]
+        unused = [name for name in names if is_key(name) and name not in used]
         self.remove([name for name in unused if _changed(self._root / name) <= latest])
 
     def _take(self, source: Path, key: str) -> None:
@@ -114,6 +115,10 @@ class Versions:
 
     def _remove_unfinished(self) -> None:
         shutil.rmtree(self._root / _UNFINISHED, ignore_errors=True)
+
+
+def is_key(name: str) -> bool:
+    return len(name) == _DIGITS and set(name) <= set(string.hexdigits)
 
 
 def _unpack(archive: Path, to: Path) -> None:

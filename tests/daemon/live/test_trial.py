@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.daemon.live.conftest import Make, change, ledger, put, served
 from tests.daemon.workers.conftest import MID, Serve, ask_at_once, code_of, end, picture, worker_of
+from tests.daemon.workers.test_poison import ask_and_end
 from tests.support import alive, wait_for
 
 # With this mean every picture is dark to it, and it answers NaN.
@@ -78,3 +80,23 @@ def test_a_minute_ends_it(serve: Serve, models: Path, version: Make) -> None:
     wait_for(lambda: daemon.model(MID)["labels"][0] == "red-0")
     assert served(daemon) == "0"
     assert served(daemon, 8) == "2"
+
+
+def test_what_crashes_one_version_is_not_refused_by_another(
+    serve: Serve, models: Path, version: Make, tmp_path: Path
+) -> None:
+    """Nor is it kept for longer than the version."""
+    daemon = serve(models, model_changes="open")
+    put(daemon, version("1", yaml={"instances: 1": "instances: 2"}))
+    image = picture("red", 1)
+    assert code_of(ask_and_end(daemon, image, [signal.SIGSEGV] * 2).answer()) == 336000
+    (kept,) = wait_for(lambda: list((tmp_path / "state" / "poison").glob(f"{MID}/*/*")))
+    assert change(daemon, "rollback").status == 200
+    assert (served(daemon), code_of(ask_at_once(daemon, image))) == ("0", 0)
+    assert change(daemon, "rollback").status == 200
+    assert code_of(ask_at_once(daemon, image)) == 336000
+    put(daemon, version("2"))
+    assert code_of(ask_at_once(daemon, image)) == 0
+    assert kept.exists()
+    put(daemon, version("3"))
+    wait_for(lambda: not kept.parent.exists())

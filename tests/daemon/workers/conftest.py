@@ -199,7 +199,7 @@ def next_worker(daemon: RunningDaemon, before: int) -> int:
 
 def poison_of(tmp_path: Path) -> List[bytes]:
     """The poison pictures that are kept."""
-    found = sorted((tmp_path / "state" / "poison").glob("*/*"))
+    found = sorted((tmp_path / "state" / "poison").glob("*/*/*"))
     return [path.read_bytes() for path in found if not path.suffix]  # not those being written
 
 

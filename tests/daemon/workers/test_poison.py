@@ -30,6 +30,7 @@ from tests.daemon.workers.conftest import (
     no_new_worker,
     picture,
     poison_of,
+    served_from,
     workers_of,
 )
 from tests.support import RunningDaemon, wait_for
@@ -70,7 +71,7 @@ def test_it_is_refused_from_then_on(serve: Serve, tmp_path: Path) -> None:
     assert (counters_of(daemon)["refused"], workers_of(daemon, 2)) == (refused + 5, pids)
 
     wait_for(lambda: sorted(poison_of(tmp_path)) == sorted(images))
-    folder = tmp_path / "state" / "poison" / str(MID)
+    folder = tmp_path / "state" / "poison" / str(MID) / served_from(models / "colour").name
     assert (folder / hashlib.sha256(images[0]).hexdigest()).read_bytes() == images[0]
     end(daemon)
     daemon = serve(models)
