@@ -127,19 +127,25 @@ class _Surveyor:
                 return Found(entry, record)
             changed = self._newcomer(path, record)
         except ModelFolderError as error:
-            return Found(msgspec.structs.replace(entry, note=shown(str(error))), record)
+            note = f"what lies in its folder now is not served: {error}"
+            return Found(msgspec.structs.replace(entry, note=shown(note)), record)
         if changed.record is None and changed.entry.reason:
             note = f"what lies in its folder now is not served: {changed.entry.reason}"
             return Found(msgspec.structs.replace(entry, note=shown(note)), record)
         return changed
 
     def _newcomer(self, path: Path, before: Optional[Record] = None) -> Found:
+        """Raises ModelFolderError when it cannot be taken in the place of what was there
+        `before`: what is kept is better than what may change.
+        """
         entry = read_entry(path.name, self._reader(path), _is_zip(path))
         if entry.spec is None or not self._take or not path.name.isprintable():
             return Found(entry, None)
         try:
             key = self._versions.take(path)
         except ModelFolderError as error:
+            if before is not None:
+                raise
             _log.warning("%s is served from where it lies: %s", entry.folder, error)
             return Found(entry, None)
         record = Record(source=key, served=Version(key))

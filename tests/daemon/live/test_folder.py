@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_a_folder_that_was_broken_by_hand_goes_on_as_it_was(serve: Serve, models
     again = serve(models)
     assert (served(again), again.model(MID)["state"]) == ("0", "ready")
     assert "no such" in again.model(MID)["reason"]
+
+
+def test_a_changed_folder_that_cannot_be_kept_is_not_served(serve: Serve, models: Path) -> None:
+    """Not from where it lies either, where it may change: the version before is kept whole. A
+    disk that is full is stood in for by a limit on a file's size."""
+    daemon = serve(models)
+    before = worker_of(daemon)
+    relabel(models / "colour", "1")
+    (models / "colour" / "more").write_bytes(bytes(1 << 20))
+    unlimited = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
+    hang_up(daemon)
+    wait_for(lambda: "cannot be copied" in daemon.model(MID)["reason"])
+    assert (worker_of(daemon), served(daemon)) == (before, "0")
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    hang_up(daemon)
+    wait_for(lambda: daemon.model(MID)["labels"][0] == "red-1")
+    assert daemon.model(MID)["reason"] == ""
 
 
 def test_one_that_does_not_load_after_a_restart_is_rolled_back(serve: Serve, models: Path) -> None:
