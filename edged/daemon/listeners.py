@@ -159,6 +159,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # whose queue is full is somebody too
         try:
             probe.connect(path)
         except ConnectionRefusedError:

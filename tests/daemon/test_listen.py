@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Callable, Iterator, List
 
@@ -107,6 +108,22 @@ def test_a_unix_socket_that_is_in_use_is_left_alone(start_small: Start, tmp_path
     assert second.process.wait(60) == 1
     assert f"cannot listen on unix:{file}: Address already in use" in second.log()
     assert healthy(unix(file))
+
+
+def test_one_whose_daemon_has_no_time_is_in_use_too(start_small: Start, tmp_path: Path) -> None:
+    file = tmp_path / "edged.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as server, ExitStack() as waiting:
+        server.bind(str(file))
+        server.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                client = waiting.enter_context(closing(socket.socket(socket.AF_UNIX)))
+                client.setblocking(False)
+                client.connect(str(file))
+        second = start_small(listen=f"unix:{file}", wait=False)
+        assert second.process.wait(60) == 1
+        assert f"cannot listen on unix:{file}: " in second.log()
+    assert file.exists()
 
 
 def test_a_file_that_is_no_socket_is_left_alone(start_small: Start, tmp_path: Path) -> None:
