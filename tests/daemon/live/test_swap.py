@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -21,13 +22,16 @@ from tests.daemon.live.conftest import (
     served,
 )
 from tests.daemon.processes import stopped
+from tests.daemon.test_listen import programs
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
+    add_model,
     ask,
     ask_at_once,
     code_of,
     end,
+    free_port,
     picture,
     worker_of,
     zygote_of,
@@ -264,6 +268,28 @@ def test_disabled_until_it_is_enabled_a_restart_between(serve: Serve, models: Pa
     assert served(again) == "0"
     end(again)
     assert served(serve(models)) == "0"
+
+
+def test_one_that_is_changed_while_it_loads(serve: Serve, models: Path) -> None:
+    """The start ends all the same, with what is left to be served."""
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    daemon = serve(models, wait=False, listen=address, model_changes="open")
+    daemon.port = port
+    (fork_server,) = wait_for(lambda: programs(daemon))  # until it is, the daemon waits for it
+    with stopped(fork_server):
+        wait_for(lambda: state_of(daemon) == "loading")
+        assert change(daemon, "disable").json["data"]["state"] == "disabled"
+        daemon.wait_loaded()
+    assert change(daemon, "enable").json["data"]["state"] == "ready"
+    assert served(daemon) == "0"
+
+
+def state_of(daemon: RunningDaemon) -> str:
+    """Of the model; empty as long as nobody answers."""
+    with contextlib.suppress(ConnectionError):
+        return str(daemon.model(MID)["state"])
+    return ""
 
 
 def test_the_one_before_and_back_again(serve: Serve, models: Path, version: Make) -> None:
