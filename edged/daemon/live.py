@@ -140,7 +140,9 @@ class Live:
             raise BadModel(entry.reason)
         pool = await self._pools.tried(entry, self._models_with(folder))
         await self._or_end(pool, in_thread(self._library.set_disabled, folder, False))
-        return self._swap(served, Served(entry, pool))
+        after = self._swap(served, Served(entry, pool))
+        self._watch(after, pool)
+        return after
 
     async def _disable(self, folder: str) -> Served:
         served = self._served(folder)
@@ -278,6 +280,10 @@ class Live:
         elif served.entry.version is not None:
             folder, version = served.entry.folder, served.entry.version
             await in_thread(self._library.end_trial, folder, version)
+            now = self.service.of(folder)
+            if now is not None and now.pool is pool:
+                entry = msgspec.structs.replace(now.entry, on_trial=False)
+                self.service.put(now._replace(entry=entry))
 
     async def _roll_back_from(self, served: Served, pool: Pool) -> None:
         async with self._turns.turn:

@@ -55,6 +55,18 @@ def test_its_trial_goes_on_after_a_restart(serve: Serve, models: Path, version: 
     assert served(again) == "0"
 
 
+def test_its_trial_goes_on_when_it_is_enabled_again(
+    serve: Serve, models: Path, version: Make
+) -> None:
+    daemon = serve(models, model_changes="open")
+    put(daemon, version("1", sample="", yaml=BLIND))
+    assert change(daemon, "disable").status == 200
+    assert change(daemon, "enable").status == 200
+    for number in range(8):
+        ask_at_once(daemon, picture("red", number))
+    wait_for(lambda: daemon.model(MID)["labels"][0] == "red-0")
+
+
 def test_one_that_is_replaced_is_not_rolled_back(serve: Serve, models: Path, version: Make) -> None:
     daemon = serve(models, model_changes="open")
     put(daemon, version("1", sample="", yaml=BLIND))
