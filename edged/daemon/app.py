@@ -179,6 +179,9 @@ async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    # From the first on: it would end the daemon, which systemd takes for no failure.
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     systemd = Systemd(os.environ)
@@ -188,9 +191,11 @@ async def run(settings: Settings, announce: Callable[[Daemon], None]) -> None:
     feeding = loop.create_task(systemd.feed_watchdog(daemon.swept))
 
     def rescan() -> None:
-        daemon.live.rescan_soon(systemd.reloading, systemd.reloaded)
+        daemon.live.rescan_soon(systemd.reloading())
 
     loop.add_signal_handler(signal.SIGHUP, rescan)
+    if hung_up.is_set():
+        rescan()
     try:
         stopped = loop.create_task(stop.wait())
         loaded = loop.create_task(daemon.loaded())

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Awaitable, Callable, Coroutine, Dict, List, Optional
+from typing import IO, Any, AsyncContextManager, Awaitable, Coroutine, Dict, List, Optional
 
 import msgspec
 
@@ -117,15 +117,12 @@ class Live:
         """Takes up all that has changed in the models' folder. Raises ConfigError."""
         await self._turns.in_turn(self._rescan)
 
-    def rescan_soon(self, before: Callable[[], None], after: Callable[[], None]) -> None:
-        """As `rescan`, for a signal: what goes wrong is logged. `before` and `after` are called
-        around it.
-        """
+    def rescan_soon(self, around: AsyncContextManager[None]) -> None:
+        """As `rescan`, for a signal: what goes wrong is logged. It is done within `around`."""
 
         async def rescan() -> None:
-            before()
-            await self._logged(self.rescan(), "the models' folder is not read again")
-            after()
+            async with around:
+                await self._logged(self.rescan(), "the models' folder is not read again")
 
         self._turns.run(rescan())
 

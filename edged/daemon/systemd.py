@@ -7,11 +7,12 @@ import logging
 import os
 import socket
 import time
-from typing import Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import AsyncIterator, Callable, MutableMapping
 
 _log = logging.getLogger(__name__)
 
-# Every so often a start that goes on asks for so much more time, in seconds.
+# Every so often a start or a reload that goes on asks for so much more time, in seconds.
 _START_PAUSE, _START_MORE = 5.0, 30.0
 # Beyond the deadline, at the end: for the last answers to be read and the workers to end.
 _STOP_MORE = 30.0
@@ -29,26 +30,41 @@ class Systemd:
         fed = microseconds.isdigit() and pid in ("", str(os.getpid()))
         self._watchdog = int(microseconds) / 1e6 if fed else 0.0
         self._is_ready = False
+        self._reloads = 0
 
     def ready(self) -> None:
         self._is_ready = True
         self._say("READY=1")
 
-    def reloading(self) -> None:
-        """Until `reloaded`. Not while the start goes on, which that would end."""
-        if self._is_ready:
-            self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    @asynccontextmanager
+    async def reloading(self) -> AsyncIterator[None]:
+        """Says so for as long as the block lasts, and asks for the time that it takes; nothing
+        before the daemon is ready or when it stops, which that would end.
+        """
+        if not self._is_ready:
+            yield
+            return
+        self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._reloads += 1
+        asking = asyncio.get_running_loop().create_task(self.ask_for_time())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            self._reloaded()
 
-    def reloaded(self) -> None:
-        if self._is_ready:
+    def _reloaded(self) -> None:
+        self._reloads -= 1
+        if self._is_ready and not self._reloads:
             self._say("READY=1")
 
     def stopping(self, deadline: float) -> None:
         """Every request has so long, in seconds, and may have come just now."""
+        self._is_ready = False
         self._say("STOPPING=1", _more_time(deadline + _STOP_MORE))
 
     async def ask_for_time(self) -> None:
-        """For ever: to convert a model takes longer than a start is given."""
+        """For ever: to convert a model takes longer than a start or a reload is given."""
         while True:
             self._say(_more_time(_START_MORE))
             await asyncio.sleep(_START_PAUSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 from edged.config import load_settings
 from edged.daemon.systemd import Systemd
 from tests.daemon.test_listen import programs
-from tests.support import ROOT, RunningDaemon, wait_for
+from tests.support import DEMO_MODELS, ROOT, RunningDaemon, wait_for
 
 Start = Callable[..., RunningDaemon]
 UNITS = ROOT / "systemd"
@@ -115,6 +116,99 @@ def test_the_watchdog_of_another_process_is_not_fed(listener: Listener, pid: str
     assert not listener.hears("WATCHDOG=1")
 
 
+def test_a_reload_is_told_until_it_is_done(
+    start_daemon: Start, listener: Listener, models: Path
+) -> None:
+    daemon = start_daemon(models=models, environment={"NOTIFY_SOCKET": listener.name})
+    assert listener.hears("READY=1")
+    listener.said.clear()
+    shutil.copytree(models / "digits", models / "12-more", copy_function=renamed)
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: listener.hears("READY=1"))
+    assert daemon.model(12)["state"] == "ready"
+    began, *asked, done = listener.said
+    assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=[1-9]\d*", began)
+    assert set(asked) <= {"EXTEND_TIMEOUT_USEC=30000000"}
+    assert done == "READY=1"
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder with the digits (mid 1)."""
+    shutil.copytree(DEMO_MODELS / "digits", tmp_path / "models" / "digits")
+    return tmp_path / "models"
+
+
+def renamed(source: str, copy: str) -> None:
+    """As `shutil.copy`, but for the mid and the name that a model.yaml says."""
+    text = Path(source).read_bytes()
+    if source.endswith("model.yaml"):
+        text = re.sub(rb"(?m)^(mid|name): .*\n", b"", text)
+    Path(copy).write_bytes(text)
+
+
+def test_a_reload_that_fails_ends_too(
+    start_daemon: Start, listener: Listener, models: Path
+) -> None:
+    daemon = start_daemon(models=models, environment={"NOTIFY_SOCKET": listener.name})
+    assert listener.hears("READY=1")
+    listener.said.clear()
+    models.rename(models.with_name("elsewhere"))
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: listener.hears("READY=1"))
+    assert "is not read again" in daemon.log()
+
+
+def test_two_reloads_at_once_end_with_the_second(listener: Listener) -> None:
+    async def scenario() -> None:
+        systemd = Systemd({"NOTIFY_SOCKET": listener.name})
+        systemd.ready()
+        async with systemd.reloading():
+            async with systemd.reloading():
+                assert listener.hears("RELOADING=1")
+                listener.said.clear()
+            assert not listener.hears("READY=1")
+        assert listener.hears("READY=1")
+
+    asyncio.run(scenario())
+
+
+def test_the_stop_of_the_daemon_is_not_taken_back_by_a_reload(listener: Listener) -> None:
+    async def scenario() -> None:
+        systemd = Systemd({"NOTIFY_SOCKET": listener.name})
+        systemd.ready()
+        async with systemd.reloading():
+            systemd.stopping(1)
+        assert listener.hears("STOPPING=1")
+        assert listener.said[-1].startswith("STOPPING=1")
+
+    asyncio.run(scenario())
+
+
+def test_a_reload_before_it_is_ready(start_small: Start, listener: Listener) -> None:
+    """It is read again, and the start neither ends nor is it said to be done."""
+    daemon = start_small(wait=False, environment={"NOTIFY_SOCKET": listener.name})
+    wait_for(lambda: is_caught(daemon.process.pid, signal.SIGTERM))
+    daemon.process.send_signal(signal.SIGHUP)
+    fork_server = wait_for(lambda: programs(daemon))[0]
+    os.kill(fork_server, signal.SIGSTOP)
+    daemon.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert daemon.process.poll() is None
+    assert not listener.hears("READY=1")
+    os.kill(fork_server, signal.SIGCONT)
+    daemon.wait_loaded()
+    assert listener.hears("READY=1")
+    assert not listener.hears("RELOADING=1")
+
+
+def is_caught(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = re.findall(r"(?m)^SigCgt:\s+([0-9a-f]+)$", status)
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_when_nobody_listens_any_more_it_serves(start_small: Start, tmp_path: Path) -> None:
     daemon = start_small(environment={"NOTIFY_SOCKET": str(tmp_path / "gone")})
     assert daemon.request("GET", "/healthz").status == 200
@@ -161,6 +255,15 @@ def test_what_the_engines_need_is_left_to_them() -> None:
     settings = settings_of(UNITS / "edged.service")
     assert not {"MemoryDenyWriteExecute", "ProcSubset"} & set(settings)
     assert "@resources" not in settings["SystemCallFilter"]
+
+
+def test_a_reload_by_systemd(start_daemon: Start, models: Path) -> None:
+    """As it runs the command, on a machine with nothing but a shell."""
+    command = shlex.split(settings_of(UNITS / "edged.service")["ExecReload"])
+    daemon = start_daemon(models=models)
+    shutil.copytree(models / "digits", models / "12-more", copy_function=renamed)
+    subprocess.run(command, env={"MAINPID": str(daemon.process.pid), "PATH": ""}, check=True)
+    wait_for(lambda: len(daemon.request("GET", "/api/models").json["data"]) == 2)
 
 
 def settings_of(unit: Path) -> Dict[str, str]:
