@@ -92,7 +92,7 @@ def remove(mid: int, file: Optional[str], **flags: Any) -> None:
 
     def offline(library: Library, entries: List[Entry]) -> str:
         entry = find(entries, mid)
-        library.remove(entry.folder)
+        library.remove(entry.folder, mid)
         return _line(mid, entry.name, "is removed")
 
     _change(settings_of(file, flags), "DELETE", f"{MODELS}/{mid}", offline, done="is removed")

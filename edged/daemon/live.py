@@ -149,7 +149,7 @@ class Live:
 
     async def _remove(self, folder: str) -> Served:
         served = self._served(folder)
-        await in_thread(self._library.remove, folder)
+        await in_thread(self._library.remove, folder, served.entry.mid)
         self.service.drop(folder)
         self._retire(served)
         return served
@@ -186,6 +186,8 @@ class Live:
         """What the folder holds now in the place of what is served of it, if that is another."""
         entry = one.entry
         if before is not None and _same(one, before):
+            with suppress(NotKept):  # whoever emptied the state directory finds it filled again
+                await self._keep(one)
             self.service.put(before._replace(entry=entry))
         elif before is not None and before.state == "ready" and not entry.disabled:
             await self._replace_if_better(one, before)

@@ -29,6 +29,7 @@ from edged.errors import (
     BadModel,
     BadPackage,
     ConfigError,
+    EdgedError,
     InvalidArgument,
     ModelFolderError,
     NotKept,
@@ -91,7 +92,7 @@ class Library:
                 self._write_down(records, found)
                 self._tidy(records)
                 return [one.entry for one in found]
-        except ConfigError as error:
+        except (ConfigError, NotKept) as error:
             if found is None:
                 found = survey(self._models, self._state)
             _log.warning("models are served, but cannot be changed: %s", error)
@@ -152,10 +153,12 @@ class Library:
         entry = look_at(self._versions, folder, back)
         return Staged(settled(entry, entry.mid, entry.reason), back)
 
-    def remove(self, folder: str) -> None:
+    def remove(self, folder: str, mid: Optional[int]) -> None:
         """The model, its kept versions, and what lies in the models' folder. Its mid stays its
-        own. Raises NotKept when the models' folder cannot be written.
+        own. Raises ConfigError, and NotKept when a folder cannot be written.
         """
+        if mid is not None:
+            mids.reserve(self._state, folder, mid)
         path, aside = self._models / folder, self._models / f"{_REMOVED}{folder}"
         try:
             if os.path.lexists(path):
@@ -164,11 +167,16 @@ class Library:
                 sync(self._models)
         except OSError as error:
             raise NotKept(f"{path} cannot be removed: {error.strerror}") from None
-        self.forget(folder)
+        try:
+            self.forget(folder)
+        except EdgedError:
+            with contextlib.suppress(OSError):  # it was not there
+                os.rename(aside, path)
+            raise
         _delete(aside)
 
     def forget(self, folder: str) -> None:
-        """What the ledger says of it."""
+        """What the ledger says of it. Raises NotKept."""
         with self._changing() as records:
             records.pop(self._origin(folder), None)
 

@@ -15,7 +15,7 @@ from typing import Dict, Iterator, Optional
 import msgspec
 from typing_extensions import Annotated
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, NotKept
 from edged.registry.disk import locked, write
 
 FILE, LOCK = "models.json", "models.lock"
@@ -91,7 +91,8 @@ def load(state: Path) -> Records:
 def changing(state: Path) -> Iterator[Records]:
     """The records, to be changed: they are on the disk when the block ends without an error.
 
-    Waits for other processes that change them. Raises ConfigError.
+    Waits for other processes that change them. Raises ConfigError, and NotKept when they
+    cannot be written.
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def changing(state: Path) -> Iterator[Records]:
             if records != before:
                 write(state / FILE, msgspec.json.format(msgspec.json.encode(records), indent=1))
     except OSError as error:
-        raise ConfigError(
+        raise NotKept(
             f"what is served cannot be kept in the state directory {state}: {error.strerror}"
         ) from None
 

@@ -12,7 +12,7 @@ from typing import AbstractSet, Dict, Sequence
 import msgspec
 from typing_extensions import Annotated
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, NotKept
 from edged.registry.disk import write
 
 FILE = "mids.json"
@@ -33,6 +33,21 @@ def numbers(state: Path, newcomers: Sequence[str], claimed: AbstractSet[int]) ->
         known.update(zip(strangers, free))
         _save(state / FILE, known)
     return known
+
+
+def reserve(state: Path, folder: str, mid: int) -> None:
+    """A number that the folder brought itself: no newcomer gets it when the folder has gone.
+
+    Raises ConfigError, and NotKept when it cannot be written.
+    """
+    known = _load(state / FILE)
+    if mid in known.values():
+        return
+    known[f"{folder}/"] = mid  # no folder has such a name
+    try:
+        _save(state / FILE, known)
+    except ConfigError as error:
+        raise NotKept(str(error)) from None
 
 
 def _load(path: Path) -> Dict[str, int]:

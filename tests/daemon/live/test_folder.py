@@ -129,6 +129,22 @@ def test_an_update_holds_until_the_folder_changes(
     assert served(again) == "1"
 
 
+def test_a_state_directory_that_was_emptied_is_filled_again(serve: Serve, models: Path) -> None:
+    daemon = serve(models, model_changes="open")
+    state = models.parent / "state"
+    shutil.rmtree(state / "versions")
+    (state / "models.json").unlink()
+    before = worker_of(daemon)
+    assert daemon.post("/api/models/reload", b"").status == 200
+    assert (worker_of(daemon), served(daemon)) == (before, "0")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: not alive(before))
+    assert served(daemon) == "0"
+    assert change(daemon, "disable").status == 200
+    end(daemon)
+    assert serve(models).model(MID)["state"] == "disabled"
+
+
 def test_two_folders_with_one_number(serve: Serve, models: Path) -> None:
     """The one that serves goes on; the newcomer says why it does not."""
     daemon = serve(models, model_changes="open")

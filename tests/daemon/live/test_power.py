@@ -48,7 +48,7 @@ library.end_trial("colour", "")
 said(1)
 library.set_disabled("colour", True)
 library.set_disabled("colour", False)
-library.remove("colour")
+library.remove("colour", 7)
 said("none")
 library.tidy([])
 install(first)  # of which something may be left

@@ -253,6 +253,44 @@ def test_a_model_that_is_removed_is_gone_for_good(serve: Serve, models: Path) ->
     assert serve(models).request("GET", MODELS).json["data"] == []
 
 
+def test_the_mid_of_one_that_is_removed_is_not_given_to_another(
+    serve: Serve, models: Path, version: Make
+) -> None:
+    add_model(models, mid=0, name="zero")
+    daemon = serve(models, model_changes="open")
+    assert daemon.request("DELETE", f"{MODELS}/0").status == 200
+    added = daemon.post(f"{MODELS}?folder=caps", version("1").read_bytes())
+    assert added.json["data"]["mid"] == 1
+    assert code_of(ask_at_once(daemon, picture("red"), 0)) == 2002
+    assert put(daemon, version("2"), mid=0, name="back").status == 200
+    assert served(daemon, 0) == "2"
+
+
+@pytest.mark.parametrize("what", ["put", "disable", "rollback", "remove"])
+def test_what_cannot_be_written_down_is_not_done(
+    serve: Serve, models: Path, version: Make, what: str
+) -> None:
+    """A folder that holds the lock's place stands in for a disk that takes nothing."""
+    daemon = serve(models, model_changes="open")
+    assert put(daemon, version("1")).status == 200
+    lock = models.parent / "state" / "models.lock"
+    lock.unlink()
+    lock.mkdir()
+    before = worker_of(daemon)
+    if what == "put":
+        answer = put(daemon, version("2"))
+    elif what == "remove":
+        answer = daemon.request("DELETE", f"{MODELS}/{MID}")
+    else:
+        answer = change(daemon, what)
+    assert (answer.status, code_of(answer)) == (507, 336000)
+    assert (worker_of(daemon), served(daemon)) == (before, "1")
+    assert sorted(path.name for path in models.iterdir()) == ["colour"]
+    end(daemon)
+    lock.rmdir()
+    assert served(serve(models)) == "1"
+
+
 def test_disabled_until_it_is_enabled_a_restart_between(serve: Serve, models: Path) -> None:
     daemon = serve(models, model_changes="open")
     worker = worker_of(daemon)
