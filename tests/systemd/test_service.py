@@ -7,6 +7,7 @@ the machine.
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -193,6 +194,34 @@ def test_its_commands_are_the_services(machine: Machine) -> None:
     assert "digits" in machine.run("/usr/local/bin/edged", "models", "list").stdout
 
 
+def test_the_journal_has_what_is_known_of_a_request(machine: Machine) -> None:
+    client = Client(machine)
+    assert client.post().status == 200
+    client.close()
+    command = ["journalctl", "--unit=edged", "--output=json", "--lines=1", "MID=1", "CODE=0"]
+    entry = json.loads(wait_for(lambda: machine.run(*command, check=False).stdout))
+    assert entry["LOGGER"] == "edged.requests"
+    assert (entry["MID"], entry["CODE"], entry["PRIORITY"]) == ("1", "0", "6")
+    assert f"request_id={entry['REQUEST_ID']}" in entry["MESSAGE"]
+
+
+def test_a_reload_takes_up_what_has_changed(machine: Machine) -> None:
+    """In the daemon that runs."""
+    before = main_pid(machine)
+    folder = "/var/lib/edged/models/12-more"
+    machine.run("cp", "-R", "/var/lib/edged/models/digits", folder)
+    machine.run("sed", "-i", "/^mid:/d; /^name:/d", f"{folder}/model.yaml")
+    client = Client(machine)
+    machine.run("systemctl", "reload", "edged.service")
+    wait_for(lambda: client.get("/api/models/12") == 200)
+    machine.run("rm", "-r", folder)
+    machine.run("systemctl", "reload", "edged.service")
+    wait_for(lambda: client.get("/api/models/12") == 404)
+    client.close()
+    wait_for(lambda: machine.show("ActiveState") == "active")
+    assert main_pid(machine) == before
+
+
 def test_once_more_changes_nothing(machine: Machine) -> None:
     before = main_pid(machine), release(machine)
     shutil.rmtree(machine.path("/var/lib/edged/models/print"))  # who removed it wants it gone
@@ -291,13 +320,22 @@ def test_an_upgrade_that_cannot_be_built_changes_nothing(machine: Machine) -> No
 
 
 def test_an_upgrade_that_does_not_start_is_taken_back(machine: Machine) -> None:
+    """With its configuration, in which the one before would not know every setting."""
+    mine = machine.path(CONFIG).read_text()
+    shipped = (ROOT / "systemd" / "edged.yaml").read_text()
+    machine.path(CONFIG).write_text(shipped)
     wrong = copy_source(machine, "wrong")
+    with (wrong / "systemd" / "edged.yaml").open("a") as config:
+        config.write("of_tomorrow: 1\n")
     unit = wrong / "systemd" / "edged.service"
     unit.write_text(unit.read_text().replace("serve --config", "serve --prot --config"))
     before = release(machine)
     assert "the one before it runs again" in install(machine, "wrong", check=False)
     assert release(machine) == before
     assert machine.show("ActiveState") == "active"
+    assert machine.path(CONFIG).read_text() == shipped
+    machine.path(CONFIG).write_text(mine)
+    machine.run("systemctl", "restart", "edged.service")
 
 
 def test_a_vendors_paddle_lite_is_found(machine: Machine) -> None:
