@@ -46,6 +46,7 @@ BEFORE_SERVING = {"BadImport", "ConfigError", "KeyStoreError", "ModelFolderError
 def test_settings_are_documented_with_default_and_meaning(name: str) -> None:
     default = "~/.local/state/edged" if name == "state" else config.default(name)
     assert f"| `{name}` | `{default}` | {config.describe(name)} |" in SETTINGS
+    assert f"\n| `{name}` | `{default}` |\n" in OPERATIONS
 
 
 @pytest.mark.parametrize("name", [name for name in config.FIELDS if config.choices(name)])
@@ -55,8 +56,10 @@ def test_the_values_of_a_setting_are_documented(name: str) -> None:
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    rows = [line for line in SETTINGS.splitlines() if line.startswith("| `")]
-    assert len(rows) == len(config.FIELDS)
+    of_operations = OPERATIONS.split("\n## Settings\n")[1].split("\n## ")[0]
+    for page in (SETTINGS, of_operations):
+        rows = [line for line in page.splitlines() if line.startswith("| `")]
+        assert len(rows) == len(config.FIELDS)
 
 
 @pytest.mark.parametrize("name", sorted(set(ERRORS) - BEFORE_SERVING))
