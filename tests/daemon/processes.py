@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -43,6 +44,18 @@ def stopped(*pids: int) -> Iterator[None]:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def small_files(daemon: RunningDaemon, limit: int) -> Iterator[None]:
+    """As on a full disk: no file of the daemon grows past so many bytes."""
+    pid = daemon.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 def end_worker(daemon: RunningDaemon, pid: int, number: int = signal.SIGKILL) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import subprocess
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.daemon.dialects.datasets import (
     new_key,
     picture,
 )
+from tests.daemon.processes import small_files
 from tests.datasets.stores import ENOUGH
 from tests.pictures import encoded, landscape
 from tests.support import ROOT, RunningDaemon
@@ -61,25 +61,13 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
         yield Board(folder / "state", api, other, api.create(CLASSES, "field"))
 
 
-@contextmanager
-def small_files(daemon: RunningDaemon) -> Iterator[None]:
-    """As on a full disk: no file of the daemon grows past LIMIT."""
-    pid = daemon.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (LIMIT, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-
-
 def large_picture() -> str:
     """Of over LIMIT bytes."""
     return text_of(encoded(landscape(400, 300), "BMP"))
 
 
 def full_disk(board: Board) -> Json:
-    with small_files(board.api.daemon):
+    with small_files(board.api.daemon, LIMIT):
         content = board.add(entity_content=large_picture())
     return content
 
@@ -168,7 +156,7 @@ def test_after_a_full_disk_the_daemon_goes_on(api: Client) -> None:
     number = api.create(CLASSES, "field")
     api.add(CLASSES, number, label("a"))
     large = api.entity(CLASSES, number, label("a"), entity_content=large_picture())
-    with small_files(api.daemon):
+    with small_files(api.daemon, LIMIT):
         for _ in range(3):
             assert api.code(ADD, **large) == 406000
         assert api.labels(CLASSES, number) == {"a": 1}

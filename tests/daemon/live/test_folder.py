@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Dict, List
 
 from tests.daemon.contract import BINARY
 from tests.daemon.live.conftest import Make, change, put, relabel, served
+from tests.daemon.processes import small_files
 from tests.daemon.workers.conftest import (
     MID,
     Serve,
@@ -65,12 +65,10 @@ def test_a_changed_folder_that_cannot_be_kept_is_not_served(serve: Serve, models
     before = worker_of(daemon)
     relabel(models / "colour", "1")
     (models / "colour" / "more").write_bytes(bytes(1 << 20))
-    unlimited = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
-    hang_up(daemon)
-    wait_for(lambda: "cannot be copied" in daemon.model(MID)["reason"])
-    assert (worker_of(daemon), served(daemon)) == (before, "0")
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    with small_files(daemon, 100_000):
+        hang_up(daemon)
+        wait_for(lambda: "cannot be copied" in daemon.model(MID)["reason"])
+        assert (worker_of(daemon), served(daemon)) == (before, "0")
     hang_up(daemon)
     wait_for(lambda: daemon.model(MID)["labels"][0] == "red-1")
     assert daemon.model(MID)["reason"] == ""

@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.access.keyring import bearer, make_key, token_of
 from tests.daemon.contract import FORM, form
 from tests.daemon.live.conftest import UPDATE, Make, served, update
-from tests.daemon.processes import stopped
+from tests.daemon.processes import small_files, stopped
 from tests.daemon.workers.conftest import MID, Serve, add_model, worker_of, zygote_of
 from tests.registry.packing import pack
 from tests.support import DEMO_MODELS, Answer, RunningDaemon
@@ -173,13 +173,10 @@ def test_another_update_under_way(daemon: RunningDaemon, version: Make, tmp_path
 def test_without_room_on_the_disk(serve: Serve, models: Path, version: Make, more: int) -> None:
     """Stood in for by a limit on a file's size, which fails a write just so: with the bytes
     that there is no room for left out first, and an error only after."""
-    import resource
-
     daemon = serve(models, model_changes="open")
     big = version("1").read_bytes() + bytes(100_000)
-    limit = len(big)
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
-    answer = update(daemon, big + bytes(more))
+    with small_files(daemon, len(big)):
+        answer = update(daemon, big + bytes(more))
     assert (answer.status, errno(answer)) == (507, 336000)
     assert served(daemon) == "0"
 
