@@ -61,10 +61,7 @@ def decode(data: Data) -> Picture:
     Raises BadImage when the data is not a whole picture. A JPEG that lacks only its
     end marker, as some cameras send it, is whole.
     """
-    header = read_header(data)
-    if header.format == "jpeg":
-        return _orient(_decode_jpeg(data, header), header.orientation)
-    return _decode_other(data, header)
+    return _decode(data, read_header(data))
 
 
 def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
@@ -77,12 +74,18 @@ def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
     size = stored[::-1] if header.orientation in _TURNED else stored
     part = reduction(size) if header.format == "jpeg" else 1
     if part == 1:
-        return whole(decode(data))
+        return whole(_decode(data, header))
     pixels = _decode_jpeg(data, header, reduced(stored, part))
     # What it is a part of is known from the header alone.
     if pixels.shape[1::-1] not in (reduced(stored, part), stored):
         raise BadImage("the image's size is not what its header says")
     return Decoded(_orient(pixels, header.orientation), size)
+
+
+def _decode(data: Data, header: ImageHeader) -> Picture:
+    if header.format == "jpeg":
+        return _orient(_decode_jpeg(data, header), header.orientation)
+    return _decode_other(data, header)
 
 
 def _decode_jpeg(data: Data, header: ImageHeader, least: Tuple[int, int] = (0, 0)) -> Picture:
