@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Dict, Iterable, List, Protocol
+from typing import Dict, Iterable, List, Protocol, Tuple
 
 import aiohttp_cors
 from aiohttp import web
@@ -73,10 +73,10 @@ def make_app(
 
     app.on_cleanup.append(close_watch)
 
+    offered: List[Tuple[str, web.RouteDef]] = []
+
     def add(dialect: str, routes: Iterable[Route], access: Access) -> None:
-        for route in app.add_routes(gate.guard(routes, access)):
-            if route.resource is not None:
-                watch.dialects[route.resource.canonical] = dialect
+        offered.extend((dialect, route) for route in gate.guard(routes, access))
 
     cameras = edgeboard.EdgeBoard(service, settings, traffic.hold)
     models = easydl.EasyDL(service, settings, traffic.hold)
@@ -98,6 +98,10 @@ def make_app(
     add("token", tokens.routes(), "open")
     # Last, since it takes every path of two parts that ends as one of its own.
     add("easydl", models.local_routes(), "setting")
+    for dialect, offer in _by_path(offered):
+        for route in app.add_routes([offer]):
+            if route.resource is not None:
+                watch.dialects[route.resource.canonical] = dialect
     _allow_origins(app, settings.cors_origins.split())
     return app
 
@@ -115,6 +119,16 @@ def make_control(live: Live, settings: Settings) -> web.Application:
         handler = without_key(route.handler)
         app.router.add_route(route.method, route.path, handler, expect_handler=expect_handler)
     return app
+
+
+def _by_path(offered: List[Tuple[str, web.RouteDef]]) -> List[Tuple[str, web.RouteDef]]:
+    """In their order, but for those of one path: aiohttp makes one resource of neighbours only,
+    and a page asks the first resource of a path for all of its methods.
+    """
+    places: Dict[str, int] = {}
+    for _, route in offered:
+        places.setdefault(route.path, len(places))
+    return sorted(offered, key=lambda one: places[one[1].path])
 
 
 def _allow_origins(app: web.Application, origins: List[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, Tuple
 
 import pytest
 
@@ -47,10 +47,19 @@ def test_a_named_origin_may(guarded: Guarded, path: str, origin: str) -> None:
     assert set(allowed.replace(" ", "").split(",")) == {"authorization", "content-type"}
 
 
-@pytest.mark.parametrize(("path", "method"), [(MODELS, "GET"), (TOKEN, "GET"), ("/healthz", "GET")])
-def test_it_may_read_too(guarded: Guarded, path: str, method: str) -> None:
-    assert preflight(guarded.daemon, path, SHOP, method).headers[ALLOWED] == SHOP
-    assert ALLOWED not in preflight(guarded.daemon, path, SHOP, "DELETE").headers
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        (MODELS, ("GET", "POST")),
+        (f"{MODELS}/1", ("GET", "PUT", "DELETE")),
+        (TOKEN, ("GET", "POST")),
+        ("/healthz", ("GET",)),
+    ],
+)
+def test_by_every_method_of_a_path(guarded: Guarded, path: str, methods: Tuple[str, ...]) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        allowed = preflight(guarded.daemon, path, SHOP, method).headers.get(ALLOWED)
+        assert allowed == (SHOP if method in methods else None), method
 
 
 def test_answers_and_errors_can_be_read_by_the_page(guarded: Guarded) -> None:
