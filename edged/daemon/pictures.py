@@ -9,8 +9,9 @@ from typing import Optional, Tuple
 from edged import wire
 from edged.config import Settings
 from edged.daemon.poison import Poison
-from edged.daemon.pool import Attempt, Limits, Pool
+from edged.daemon.pool import Pool
 from edged.daemon.service import check_limits
+from edged.daemon.supervisor import Attempt, Limits
 from edged.daemon.zygote import Zygote
 from edged.errors import DeadlinePassed
 

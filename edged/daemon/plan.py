@@ -10,7 +10,8 @@ from edged.config import Settings
 from edged.daemon import capacity, engines
 from edged.daemon.capacity import Machine
 from edged.daemon.poison import Poison
-from edged.daemon.pool import Attempt, Limits, Pool
+from edged.daemon.pool import Pool
+from edged.daemon.supervisor import Attempt, Limits
 from edged.daemon.zygote import Zygote
 from edged.registry.install import POISON
 from edged.registry.sample import Sample, read_sample
