@@ -10,7 +10,7 @@ from scripts.bench_parts.contenders import Field, check_answers
 from scripts.bench_parts.lab import ROOT, Lab
 from scripts.bench_parts.messages import edged_message
 from scripts.bench_parts.models import Instance, models_folder, spec_of
-from scripts.bench_parts.names import EDGED, EVERYONE, MOBILENET, PICODET
+from scripts.bench_parts.names import EDGED, EVERYONE, MOBILENET, PICODET, THIN
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.rounds import Series, best, interleave, ratios, spread
 from scripts.bench_parts.servers import Server, start_edged
@@ -34,24 +34,21 @@ class Cell(NamedTuple):
 
 
 def measure_ratios(
-    lab: Lab, names: Sequence[str], say: Say
+    lab: Lab, targets: Sequence[str], say: Say
 ) -> Tuple[Dict[str, Outcome], List[Cell]]:
-    """The targets `names`, all of RATIOS. Contenders that several ask for are measured once."""
+    """The `targets`, all of RATIOS. Contenders that several ask for are measured once."""
     outcomes: Dict[str, Outcome] = {}
     cells: List[Cell] = []
     for model in (MOBILENET, PICODET):
-        wanted = {name: RATIOS[name] for name in names if RATIOS[name].model == model}
+        wanted = {name: RATIOS[name] for name in targets if RATIOS[name].model == model}
         with Field(lab, model) as field:
             for shown in dict.fromkeys(ratio.picture for ratio in wanted.values()):
                 here = {name: one for name, one in wanted.items() if one.picture == shown}
                 exact = {name: one for name, one in here.items() if not one.scaled}
                 if exact:
-                    rivals = dict.fromkeys(
-                        rival for one in exact.values() for rival in (*one.under, *one.beside)
-                    )
-                    found = _cells(
-                        lab, field, model, shown, (EDGED[0], *rivals), (CONNECTIONS,), say
-                    )
+                    rivals = dict.fromkeys(rival for one in exact.values() for rival in one.under)
+                    names = EDGED[0], THIN, *rivals
+                    found = _cells(lab, field, model, shown, names, (CONNECTIONS,), say)
                     cells += found
                     series = {cell.contender: cell.rates for cell in found}
                     outcomes.update({name: _outcome(series, one) for name, one in exact.items()})
@@ -99,11 +96,10 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    rates = {
-        name: statistics.median(series[name]) for name in (EDGED[0], *ratio.under, *ratio.beside)
-    }
+    thin = statistics.median(ratios(series[THIN], series[rival]))
+    rates = {name: statistics.median(series[name]) for name in (EDGED[0], THIN, *ratio.under)}
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-    return Outcome(*found, note=f"{note} pictures/s")
+    return Outcome(*found, note=f"{note} pictures/s", thin=thin)
 
 
 def _scaled(lab: Lab, field: Field, ratio: Ratio, say: Say) -> Outcome:

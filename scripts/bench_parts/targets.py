@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from scripts.bench_parts.names import LIMITS, MOBILENET, NAIVE_PEERS, OWN_PEERS, PICODET, THIN
+from scripts.bench_parts.names import LIMITS, MOBILENET, NAIVE_PEERS, OWN_PEERS, PICODET
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Ratio:
-    """edged's capacity over that of the best of `under`, at concurrency 4. `beside` are
-    measured in the same rounds, and told of.
-    """
+    """edged's capacity over that of the best of `under`, at concurrency 4."""
 
     model: str
     picture: str
     under: Tuple[str, ...]
     scaled: bool = False
-    beside: Tuple[str, ...] = ()
 
 
 _RATIOS: Dict[str, Tuple[float, str, Ratio]] = {
@@ -47,17 +44,17 @@ _RATIOS: Dict[str, Tuple[float, str, Ratio]] = {
         "naive, with `decode: scaled`",
         Ratio(MOBILENET, "2160p", ("naive",), scaled=True),
     ),
-    "edged_limit_720p": (0.92, "limit", Ratio(MOBILENET, "720p", LIMITS, beside=(THIN,))),
-    "edged_limit_1080p": (0.92, "limit", Ratio(MOBILENET, "1080p", LIMITS, beside=(THIN,))),
+    "edged_limit_720p": (0.92, "limit", Ratio(MOBILENET, "720p", LIMITS)),
+    "edged_limit_1080p": (0.92, "limit", Ratio(MOBILENET, "1080p", LIMITS)),
     "edged_limit_720p_picodet": (
         0.97,
         "limit, PicoDet",
-        Ratio(PICODET, "720p", LIMITS, beside=(THIN,)),
+        Ratio(PICODET, "720p", LIMITS),
     ),
     "edged_limit_1080p_picodet": (
         0.97,
         "limit, PicoDet",
-        Ratio(PICODET, "1080p", LIMITS, beside=(THIN,)),
+        Ratio(PICODET, "1080p", LIMITS),
     ),
     "edged_peer_720p": (1.5, "best peer, naive inside", Ratio(MOBILENET, "720p", NAIVE_PEERS)),
     "edged_peer_1080p": (2.0, "best peer, naive inside", Ratio(MOBILENET, "1080p", NAIVE_PEERS)),
@@ -181,15 +178,20 @@ TARGETS: Dict[str, Target] = {
 }
 
 QUICK: Tuple[str, ...] = ("edged_naive_720p", "edged_naive_1080p", "edged_limit_1080p")
-# Under this share of its target a quick measurement fails: it is short, and noisy for it.
+# Under this share of its target, or of what aiohttp alone reaches where that is less, a quick
+# measurement fails: it is short, and noisy for it.
 QUICK_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`value` with the lowest and highest of its rounds; None with the reason it is missing."""
+    """`value` with the lowest and highest of its rounds; None with the reason it is missing.
+
+    `thin` is what the thinnest server reached in the same rounds, where it took part.
+    """
 
     value: Optional[float]
     lowest: float = 0.0
     highest: float = 0.0
     note: str = ""
+    thin: Optional[float] = None
