@@ -93,6 +93,7 @@ def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
     models = models_folder(lab, [Instance(MOBILENET)])
     goodput: Series = []
     refusals: Series = []
+    client: Series = []
     early, probed, lost = 0, 0, 0
     with start_edged(lab, models) as server:
         say("overload: 3 × capacity, 1080p")
@@ -101,11 +102,13 @@ def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
             said = open_loop(lab, server.url, message, capacity * _OVERLOAD, _PROBES)
             lost += said["lost"]
             goodput.append(said["good"] / said["took"] / capacity)
+            client.append(said["cpu"] / said["took"] / lab.cores)
             refused: List[float] = said["latencies"].get("429", [])
             if refused:
                 refusals.append(percentile(refused, 0.99))
             early, probed = early + said["refused_probes"][0], probed + said["refused_probes"][1]
-    note = f"{lost} requests lost" if lost else ""
+    note = f"the client itself takes {statistics.median(client):.0%} of the cores"
+    note += f"; {lost} requests lost" if lost else ""
     nobody = Outcome(None, note="nobody was refused")
     return {
         "overload_goodput": Outcome(*spread(goodput), note=note),

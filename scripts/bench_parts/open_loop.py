@@ -13,6 +13,7 @@ import asyncio
 import json
 import re
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Deque, Dict, List, Optional, Tuple, cast
@@ -125,6 +126,7 @@ class Generator:
     async def run(self, rate: float, seconds: float) -> Dict[str, object]:
         loop = asyncio.get_running_loop()
         began, count = loop.time() + 0.05, max(1, round(rate * seconds))
+        cpu = time.process_time()
         for number in range(count):
             due = began + number / rate
             delay = due - loop.time()
@@ -138,6 +140,7 @@ class Generator:
             "good": self._good,
             "lost": count - self._answered,
             "took": self._ended - began,
+            "cpu": time.process_time() - cpu,
             "latencies": {str(status): spent for status, spent in self._latencies.items()},
             "refused_probes": self._refused_probes,
         }
