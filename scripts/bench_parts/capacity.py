@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from contextlib import ExitStack
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from scripts.bench_parts import wrk
-from scripts.bench_parts.contenders import Field, check_answers
+from scripts.bench_parts.contenders import Field, Loop, check_answers
 from scripts.bench_parts.lab import ROOT, Lab
 from scripts.bench_parts.messages import edged_message
-from scripts.bench_parts.models import Instance, models_folder, spec_of
-from scripts.bench_parts.names import EDGED, EVERYONE, MOBILENET, PICODET, THIN
+from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
+from scripts.bench_parts.names import EDGED, EVERYONE, LIMITS, MOBILENET, PICODET, THIN
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.rounds import Series, best, interleave, ratios, spread
 from scripts.bench_parts.servers import Server, start_edged
@@ -96,10 +97,10 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    thin = statistics.median(ratios(series[THIN], series[rival]))
+    limit = statistics.median(ratios(series[THIN], series[rival]))
     rates = {name: statistics.median(series[name]) for name in (EDGED[0], THIN, *ratio.under)}
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-    return Outcome(*found, note=f"{note} pictures/s", thin=thin)
+    return Outcome(*found, note=f"{note} pictures/s", limit=limit)
 
 
 def _scaled(lab: Lab, field: Field, ratio: Ratio, say: Say) -> Outcome:
@@ -129,22 +130,33 @@ def _scaled(lab: Lab, field: Field, ratio: Ratio, say: Say) -> Outcome:
 
 
 def overlap(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """One worker on all the cores, with and without decoding ahead."""
+    """One worker on all the cores, with and without decoding ahead; and so the limit's loop."""
     jpeg = picture(lab, "1080p")
     message = edged_message(lab, jpeg, "binary")
     models = models_folder(lab, [Instance(MOBILENET, {"instances": 1})])
     serial = {"PYTHONPATH": f"{ROOT / 'scripts' / 'bench_parts' / 'serial'}:{ROOT}"}
-    with start_edged(lab, models) as ahead, start_edged(lab, models, more=serial) as behind:
-        servers = {"ahead": ahead, "serial": behind}
-        say("one worker, 1080p: decoding ahead, and without")
-        series = interleave(
-            list(servers),
-            lab.rounds,
-            lambda name: wrk.load(servers[name].url, message, CONNECTIONS, lab.seconds).rate,
-        )
+    with ExitStack() as stack:
+        servers = {
+            "ahead": stack.enter_context(start_edged(lab, models)),
+            "serial": stack.enter_context(start_edged(lab, models, more=serial)),
+        }
+        loops = {}
+        for name in LIMITS:
+            how = name.partition(" ")[2]
+            loops[name] = Loop(lab, "limit", how, folder_of(lab, MOBILENET), 1)
+            stack.callback(loops[name].close)
+        say("one worker, 1080p: decoding ahead, and without; one loop so")
+
+        def rate(name: str) -> float:
+            if name in loops:
+                return loops[name].rate(jpeg, 1, lab.seconds)
+            return wrk.load(servers[name].url, message, CONNECTIONS, lab.seconds).rate
+
+        series = interleave([*servers, *loops], lab.rounds, rate)
     found = spread(ratios(series["ahead"], series["serial"]))
+    limit = statistics.median(ratios(series["limit overlapped"], series["limit serial"]))
     rates = ", ".join(f"{name} {statistics.median(told):.1f}" for name, told in series.items())
-    return {"overlap_1080p": Outcome(*found, note=f"{rates} pictures/s")}
+    return {"overlap_1080p": Outcome(*found, note=f"{rates} pictures/s", limit=limit)}
 
 
 def rate_of(lab: Lab, server: Server, shown: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -12,11 +13,11 @@ import msgspec
 
 from scripts.bench_parts import wrk
 from scripts.bench_parts.capacity import Say, rate_of
-from scripts.bench_parts.contenders import Loop
+from scripts.bench_parts.contenders import Field, Http, Loop
 from scripts.bench_parts.lab import ROOT, Lab, environment
 from scripts.bench_parts.messages import Message, edged_message, edged_results, post
 from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
-from scripts.bench_parts.names import MOBILENET
+from scripts.bench_parts.names import MOBILENET, THIN
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.rounds import Series, interleave, percentile, spread
 from scripts.bench_parts.servers import start_edged
@@ -28,31 +29,42 @@ _DRAWN = 40
 
 
 def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """Over the best serial call in the process, one client, 200 KB."""
+    """Over the best serial call in the process, one client, 200 KB; by aiohttp alone too."""
     jpeg = picture(lab, "200KB")
-    loop = Loop(lab, "limit", "serial", folder_of(lab, MOBILENET), 1)
     models = models_folder(lab, [Instance(MOBILENET)])
-    messages = {how: edged_message(lab, jpeg, how) for how in ("binary", "base64")}
-    try:
-        with start_edged(lab, models) as server:
-            say("latency at concurrency 1, 200 KB: the call in the process, binary, base64")
+    with ExitStack() as stack:
+        loop = Loop(lab, "limit", "serial", folder_of(lab, MOBILENET), 1)
+        stack.callback(loop.close)
+        thin = stack.enter_context(Field(lab, MOBILENET)).get(THIN, jpeg)
+        assert isinstance(thin, Http)
+        server = stack.enter_context(start_edged(lab, models))
+        asked = {how: (server.url, edged_message(lab, jpeg, how)) for how in ("binary", "base64")}
+        asked["thin"] = thin.server.url, thin.message(jpeg)
+        say("latency at concurrency 1, 200 KB: the call in the process, binary, base64, thin")
 
-            def measure(name: str) -> float:
-                if name == "call":
-                    told: float = loop.order(jpeg, lab.seconds)[0]["median_ms"]
-                    return told
-                return wrk.load(server.url, messages[name], 1, lab.seconds).p50
+        def measure(name: str) -> float:
+            if name == "call":
+                told: float = loop.order(jpeg, lab.seconds)[0]["median_ms"]
+                return told
+            return wrk.load(*asked[name], 1, lab.seconds).p50
 
-            series = interleave(("call", *messages), lab.rounds, measure)
-    finally:
-        loop.close()
-    return {f"added_latency_{how}": _difference(series, how, "call") for how in messages}
+        series = interleave(("call", *asked), lab.rounds, measure)
+    limit = statistics.median(_over_the_call(series, "thin"))
+    return {
+        f"added_latency_{how}": Outcome(
+            *spread(_over_the_call(series, how)),
+            note=", ".join(
+                f"{name} {statistics.median(series[name]):.2f}" for name in (how, "call", "thin")
+            )
+            + " ms",
+            limit=limit,
+        )
+        for how in ("binary", "base64")
+    }
 
 
-def _difference(series: Dict[str, Series], over: str, under: str) -> Outcome:
-    found = [one - other for one, other in zip(series[over], series[under])]
-    medians = ", ".join(f"{name} {statistics.median(series[name]):.2f}" for name in (over, under))
-    return Outcome(*spread(found), note=f"{medians} ms")
+def _over_the_call(series: Dict[str, Series], name: str) -> Series:
+    return [one - other for one, other in zip(series[name], series["call"])]
 
 
 def open_loop(lab: Lab, url: str, message: Message, rate: float, probes: int) -> Dict[str, Any]:

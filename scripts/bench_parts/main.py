@@ -79,10 +79,10 @@ def _quick(lab: Lab) -> int:
     print(json.dumps({name: round(value, 3) for name, value in values.items()}))
     low = 0
     for name, outcome in outcomes.items():
-        bound, thin = TARGETS[name].bound, outcome.thin or 0.0
-        short = outcome.value is None or outcome.value < QUICK_SHARE * min(bound, thin)
+        bound, limit = TARGETS[name].bound, outcome.limit or 0.0
+        short = outcome.value is None or outcome.value < QUICK_SHARE * min(bound, limit)
         low += short
-        told = f"{name}: {values[name]:.2f}, the target is {bound}, aiohttp alone {thin:.2f}"
+        told = f"{name}: {values[name]:.2f}, the target is {bound}, aiohttp alone {limit:.2f}"
         _say(f"{told}: too slow" if short else told)
     return 1 if low else 0
 

@@ -33,9 +33,11 @@ def tree_pss(pid: int) -> float:
     return sum(map(pss, tree(pid)))
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all in the tree that live, threads that ended included."""
-    return sum(map(_cpu_seconds, tree(pid)))
+def cpu_seconds(pid: int, alone: bool = False) -> float:
+    """User and system time, threads that ended included: of the process `alone`, or of all in
+    its tree that live.
+    """
+    return sum(map(_cpu_seconds, [pid] if alone else tree(pid)))
 
 
 def _cpu_seconds(pid: int) -> float:

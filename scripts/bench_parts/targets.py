@@ -187,11 +187,12 @@ QUICK_SHARE = 0.9
 class Outcome:
     """`value` with the lowest and highest of its rounds; None with the reason it is missing.
 
-    `thin` is what the thinnest server reached in the same rounds, where it took part.
+    `limit` is what the same came to in the same rounds with as little around it as can be: for
+    ratios and latencies of edged, aiohttp alone.
     """
 
     value: Optional[float]
     lowest: float = 0.0
     highest: float = 0.0
     note: str = ""
-    thin: Optional[float] = None
+    limit: Optional[float] = None
