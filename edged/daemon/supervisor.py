@@ -67,7 +67,8 @@ class Supervisor:
 
     `state` is "loading" until a worker has answered the model's sample, "failed" with
     `reason` when the model cannot be served by any of `attempts`, which are tried in
-    their order. Once ready, it stays with its engine. `hopeless` is set by then.
+    their order. Once ready, it stays with its engine. `hopeless` is set when it has failed, or
+    by the pool when it only fails.
     """
 
     def __init__(

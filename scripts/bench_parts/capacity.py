@@ -97,10 +97,10 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    limit = statistics.median(ratios(series[THIN], series[rival]))
+    bare = statistics.median(ratios(series[THIN], series[rival]))
     rates = {name: statistics.median(series[name]) for name in (EDGED[0], THIN, *ratio.under)}
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-    return Outcome(*found, note=f"{note} pictures/s", limit=limit)
+    return Outcome(*found, note=f"{note} pictures/s", bare=bare)
 
 
 def _scaled(lab: Lab, field: Field, ratio: Ratio, say: Say) -> Outcome:
@@ -154,9 +154,9 @@ def overlap(lab: Lab, say: Say) -> Dict[str, Outcome]:
 
         series = interleave([*servers, *loops], lab.rounds, rate)
     found = spread(ratios(series["ahead"], series["serial"]))
-    limit = statistics.median(ratios(series["limit overlapped"], series["limit serial"]))
+    bare = statistics.median(ratios(series["limit overlapped"], series["limit serial"]))
     rates = ", ".join(f"{name} {statistics.median(told):.1f}" for name, told in series.items())
-    return {"overlap_1080p": Outcome(*found, note=f"{rates} pictures/s", limit=limit)}
+    return {"overlap_1080p": Outcome(*found, note=f"{rates} pictures/s", bare=bare)}
 
 
 def rate_of(lab: Lab, server: Server, shown: str) -> float:

@@ -49,7 +49,7 @@ def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
             return wrk.load(*asked[name], 1, lab.seconds).p50
 
         series = interleave(("call", *asked), lab.rounds, measure)
-    limit = statistics.median(_over_the_call(series, "thin"))
+    bare = statistics.median(_over_the_call(series, "thin"))
     return {
         f"added_latency_{how}": Outcome(
             *spread(_over_the_call(series, how)),
@@ -57,7 +57,7 @@ def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
                 f"{name} {statistics.median(series[name]):.2f}" for name in (how, "call", "thin")
             )
             + " ms",
-            limit=limit,
+            bare=bare if how == "binary" else None,
         )
         for how in ("binary", "base64")
     }

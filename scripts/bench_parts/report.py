@@ -35,7 +35,7 @@ def _target(name: str, outcome: Outcome) -> Dict[str, Any]:
     told: Dict[str, Any] = {"name": name, "target": target.bound_text, "what": target.what}
     if outcome.value is not None:
         told.update(value=outcome.value, lowest=outcome.lowest, highest=outcome.highest)
-        told.update(met=target.met(outcome.value), limit=outcome.limit)
+        told.update(met=target.met(outcome.value), bare=outcome.bare)
     return {**told, "note": outcome.note}
 
 
@@ -55,7 +55,7 @@ def _version(lab: Lab, name: str) -> str:
 def table(outcomes: Dict[str, Outcome]) -> str:
     """Markdown: a row for each target."""
     rows = [
-        "| | target | measured | of the rounds | met | limit | |",
+        "| | target | measured | of the rounds | met | bare | |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, outcome in outcomes.items():
@@ -64,10 +64,10 @@ def table(outcomes: Dict[str, Outcome]) -> str:
             rows.append(f"| {name} | {target.bound_text} | - | | - | | {outcome.note} |")
             continue
         met = "yes" if target.met(outcome.value) else "**no**"
-        limit = "" if outcome.limit is None else f"{outcome.limit:.2f}"
+        bare = "" if outcome.bare is None else f"{outcome.bare:.2f}"
         rows.append(
             f"| {name} | {target.bound_text} | {outcome.value:.2f} "
-            f"| {outcome.lowest:.2f} to {outcome.highest:.2f} | {met} | {limit} | {outcome.note} |"
+            f"| {outcome.lowest:.2f} to {outcome.highest:.2f} | {met} | {bare} | {outcome.note} |"
         )
     return "\n".join(rows)
 

@@ -178,8 +178,7 @@ TARGETS: Dict[str, Target] = {
 }
 
 QUICK: Tuple[str, ...] = ("edged_naive_720p", "edged_naive_1080p", "edged_limit_1080p")
-# Under this share of its target, or of what aiohttp alone reaches where that is less, a quick
-# measurement fails: it is short, and noisy for it.
+# Under this share of its target a quick measurement fails: it is short, and noisy for it.
 QUICK_SHARE = 0.9
 
 
@@ -187,12 +186,12 @@ QUICK_SHARE = 0.9
 class Outcome:
     """`value` with the lowest and highest of its rounds; None with the reason it is missing.
 
-    `limit` is what the same came to in the same rounds with as little around it as can be: for
-    ratios and latencies of edged, aiohttp alone.
+    `bare` is what the same came to in the same rounds with as little around it as can be: for
+    capacities and latencies of edged, aiohttp alone.
     """
 
     value: Optional[float]
     lowest: float = 0.0
     highest: float = 0.0
     note: str = ""
-    limit: Optional[float] = None
+    bare: Optional[float] = None

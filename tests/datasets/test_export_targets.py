@@ -200,7 +200,8 @@ def test_memory_does_not_grow_with_the_dataset(tmp_path: Path, name: str) -> Non
         check=True,
     )
     _, small, large = map(int, run.stdout.split())
-    assert large - small < 3 << 10  # KiB
+    # KiB. The allocator's and SQLite's own come to 2,300 on some versions of Python.
+    assert large - small < 3 << 10
 
 
 def test_pictures_are_stored_as_they_are(store: Path, tmp_path: Path) -> None:

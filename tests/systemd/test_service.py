@@ -23,6 +23,7 @@ from tests.systemd.machine import Machine, base
 pytestmark = pytest.mark.slow
 
 CONFIG = "/etc/edged/edged.yaml"
+SOCKET = "edged.socket"
 DROP_INS = "/etc/systemd/system/edged.service.d"
 SOURCES = ["edged", "models", "scripts", "systemd", "LICENSE", "README.md"]
 SOURCES += ["pyproject.toml", "setup.cfg"]
@@ -246,31 +247,33 @@ def test_an_upgrade_that_does_not_start_is_taken_back(machine: Machine) -> None:
     machine.run("systemctl", "restart", "edged.service")
 
 
-def test_an_upgrade_that_is_killed_is_finished_by_the_next(machine: Machine) -> None:
-    """Between the new venv's taking its place and the restart of the service."""
-    killed = copy_source(machine, "killed")
-    with (killed / "edged" / "__init__.py").open("a") as code:
-        code.write("# killed\n")
-    before = main_pid(machine), release(machine)
+@pytest.mark.parametrize("verb", ["daemon-reload", "restart"])
+def test_an_upgrade_that_is_killed_is_finished_by_the_next(machine: Machine, verb: str) -> None:
+    """Once the new venv has taken its place: before systemd knows the new units, and after."""
+    name = f"killed-{verb}"
+    socket = copy_source(machine, name) / "systemd" / "edged.socket"
+    socket.write_text(socket.read_text().replace("Where edged listens", name))
+    before = release(machine), machine.show("ActiveEnterTimestamp", SOCKET)
     systemctl = machine.path("/usr/local/sbin/systemctl")
     systemctl.write_text(
-        '#!/bin/sh\n[ "$1" != restart ] || { kill -KILL $PPID; exit; }\n'
+        f'#!/bin/sh\n[ "$1" != {verb} ] || {{ kill -KILL $PPID; exit; }}\n'
         'exec /usr/bin/systemctl "$@"\n'
     )
     systemctl.chmod(0o755)
     try:
-        machine.run("/srv/sources/killed/scripts/install", check=False)
+        machine.run(f"/srv/sources/{name}/scripts/install", check=False)
     finally:
         systemctl.unlink()
     left = release(machine)
-    assert main_pid(machine) == before[0]
-    assert left != before[1]
-    assert "edged is ready" in install(machine, "killed")
+    assert left != before[0]
+    assert "edged is ready" in install(machine, name)
     assert release(machine) == left
-    assert main_pid(machine) != before[0]
+    assert machine.show("Description", SOCKET) == name
+    assert machine.show("ActiveEnterTimestamp", SOCKET) != before[1]
     running = machine.path(f"/proc/{main_pid(machine)}/cmdline").read_text()
     assert running.startswith(f"/opt/edged/{left}/")
-    assert len(list(machine.path("/opt/edged").glob("venv.*"))) == 1
+    assert [path.name for path in machine.path("/opt/edged").glob("venv.*")] == [left]
+    assert "as it should be" in install(machine, name)
 
 
 def test_a_vendors_paddle_lite_is_found(machine: Machine) -> None:
