@@ -82,7 +82,8 @@ def _quick(lab: Lab) -> int:
         bound = TARGETS[name].bound
         short = values[name] < QUICK_SHARE * bound
         low += short
-        told = f"{name}: {values[name]:.2f}, the target is {bound}, aiohttp alone {outcome.bare or 0:.2f}"
+        told = f"{name}: {values[name]:.2f}, the target is {bound}"
+        told += f", aiohttp alone {outcome.bare:.2f}" if outcome.bare else ""
         _say(f"{told}: under {QUICK_SHARE} of it" if short else told)
     return 1 if low else 0
 
