@@ -247,35 +247,6 @@ def test_an_upgrade_that_does_not_start_is_taken_back(machine: Machine) -> None:
     machine.run("systemctl", "restart", "edged.service")
 
 
-@pytest.mark.parametrize("verb", ["daemon-reload", "restart"])
-def test_an_upgrade_that_is_killed_is_finished_by_the_next(machine: Machine, verb: str) -> None:
-    """Once the new venv has taken its place: before systemd knows the new units, and after."""
-    name = f"killed-{verb}"
-    socket = copy_source(machine, name) / "systemd" / "edged.socket"
-    socket.write_text(socket.read_text().replace("Where edged listens", name))
-    before = release(machine), machine.show("ActiveEnterTimestamp", SOCKET)
-    systemctl = machine.path("/usr/local/sbin/systemctl")
-    systemctl.write_text(
-        f'#!/bin/sh\n[ "$1" != {verb} ] || {{ kill -KILL $PPID; exit; }}\n'
-        'exec /usr/bin/systemctl "$@"\n'
-    )
-    systemctl.chmod(0o755)
-    try:
-        machine.run(f"/srv/sources/{name}/scripts/install", check=False)
-    finally:
-        systemctl.unlink()
-    left = release(machine)
-    assert left != before[0]
-    assert "edged is ready" in install(machine, name)
-    assert release(machine) == left
-    assert machine.show("Description", SOCKET) == name
-    assert machine.show("ActiveEnterTimestamp", SOCKET) != before[1]
-    running = machine.path(f"/proc/{main_pid(machine)}/cmdline").read_text()
-    assert running.startswith(f"/opt/edged/{left}/")
-    assert [path.name for path in machine.path("/opt/edged").glob("venv.*")] == [left]
-    assert "as it should be" in install(machine, name)
-
-
 def test_a_vendors_paddle_lite_is_found(machine: Machine) -> None:
     """Here one that says no more than that it is there."""
     uname = machine.path("/usr/local/bin/uname")
@@ -312,6 +283,35 @@ def test_an_upgrade_under_load_loses_nothing(machine: Machine) -> None:
     assert machine.path(CONFIG).read_text() == mine
     assert machine.path(f"{CONFIG}.new").read_text().endswith("# news\n")
     assert f"{CONFIG}.new" in said
+
+
+@pytest.mark.parametrize("verb", ["daemon-reload", "restart"])
+def test_an_upgrade_that_is_killed_is_finished_by_the_next(machine: Machine, verb: str) -> None:
+    """Once the new venv has taken its place: before systemd knows the new units, and after."""
+    name = f"killed-{verb}"
+    socket = copy_source(machine, name) / "systemd" / "edged.socket"
+    socket.write_text(socket.read_text().replace("Where edged listens", name))
+    before = release(machine), machine.show("ActiveEnterTimestamp", SOCKET)
+    systemctl = machine.path("/usr/local/sbin/systemctl")
+    systemctl.write_text(
+        f'#!/bin/sh\n[ "$1" != {verb} ] || {{ kill -KILL $PPID; exit; }}\n'
+        'exec /usr/bin/systemctl "$@"\n'
+    )
+    systemctl.chmod(0o755)
+    try:
+        machine.run(f"/srv/sources/{name}/scripts/install", check=False)
+    finally:
+        systemctl.unlink()
+    left = release(machine)
+    assert left != before[0]
+    assert "edged is ready" in install(machine, name)
+    assert release(machine) == left
+    assert machine.show("Description", SOCKET) == name
+    assert machine.show("ActiveEnterTimestamp", SOCKET) != before[1]
+    running = machine.path(f"/proc/{main_pid(machine)}/cmdline").read_text()
+    assert running.startswith(f"/opt/edged/{left}/")
+    assert [path.name for path in machine.path("/opt/edged").glob("venv.*")] == [left]
+    assert "as it should be" in install(machine, name)
 
 
 def test_after_a_reboot_it_is_there(machine: Machine) -> None:
