@@ -117,11 +117,8 @@ def test_the_watchdog_of_another_process_is_not_fed(listener: Listener, pid: str
 
 
 def test_a_reload_is_told_until_it_is_done(
-    start_daemon: Start, listener: Listener, models: Path
+    daemon: RunningDaemon, listener: Listener, models: Path
 ) -> None:
-    daemon = start_daemon(models=models, environment={"NOTIFY_SOCKET": listener.name})
-    assert listener.hears("READY=1")
-    listener.said.clear()
     shutil.copytree(models / "digits", models / "12-more", copy_function=renamed)
     daemon.process.send_signal(signal.SIGHUP)
     wait_for(lambda: listener.hears("READY=1"))
@@ -139,6 +136,15 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
+@pytest.fixture
+def daemon(start_daemon: Start, listener: Listener, models: Path) -> RunningDaemon:
+    """It has said that it is ready, and nothing since."""
+    daemon = start_daemon(models=models, environment={"NOTIFY_SOCKET": listener.name})
+    assert listener.hears("READY=1")
+    listener.said.clear()
+    return daemon
+
+
 def renamed(source: str, copy: str) -> None:
     """As `shutil.copy`, but for the mid and the name that a model.yaml says."""
     text = Path(source).read_bytes()
@@ -148,11 +154,8 @@ def renamed(source: str, copy: str) -> None:
 
 
 def test_a_reload_that_fails_ends_too(
-    start_daemon: Start, listener: Listener, models: Path
+    daemon: RunningDaemon, listener: Listener, models: Path
 ) -> None:
-    daemon = start_daemon(models=models, environment={"NOTIFY_SOCKET": listener.name})
-    assert listener.hears("READY=1")
-    listener.said.clear()
     models.rename(models.with_name("elsewhere"))
     daemon.process.send_signal(signal.SIGHUP)
     wait_for(lambda: listener.hears("READY=1"))
