@@ -11,7 +11,7 @@ from edged.config import Settings
 from edged.daemon.poison import Poison
 from edged.daemon.pool import Pool
 from edged.daemon.service import check_limits
-from edged.daemon.supervisor import Attempt, Limits
+from edged.daemon.supervisor import Attempt, Limits, Supervisor
 from edged.daemon.zygote import Zygote
 from edged.errors import DeadlinePassed
 
@@ -62,7 +62,7 @@ class Pictures:
         if self._pool is not None:
             await self._pool.stop()
         settings = self._settings
-        self._pool = Pool(
+        supervisor = Supervisor(
             _NAME,
             [Attempt(wire.LoadNothing(memory_limit=2 * settings.memory_mib << 20), instances=1)],
             Limits(settings.queue, settings.run_timeout, _MEMORY),
@@ -70,5 +70,6 @@ class Pictures:
             Poison(Path(settings.state) / "poison" / _NAME),
             sample=None,
         )
+        self._pool = Pool(supervisor)
         await self._pool.start()
         return self._pool

@@ -11,7 +11,7 @@ from edged.daemon import capacity, engines
 from edged.daemon.capacity import Machine
 from edged.daemon.poison import Poison
 from edged.daemon.pool import Pool
-from edged.daemon.supervisor import Attempt, Limits
+from edged.daemon.supervisor import Attempt, Limits, Supervisor
 from edged.daemon.zygote import Zygote
 from edged.registry.install import POISON
 from edged.registry.sample import Sample, read_sample
@@ -106,4 +106,4 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
 def open_pool(plan: Plan, zygote: Zygote) -> Pool:
     """The workers of the model; they are not started yet."""
     poison = Poison(plan.poison)
-    return Pool(plan.spec.name, plan.attempts, plan.limits, zygote, poison, plan.sample)
+    return Pool(Supervisor(plan.spec.name, plan.attempts, plan.limits, zygote, poison, plan.sample))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import List, Optional, Sequence
+from typing import List
 
 import msgspec
 
 from edged import wire
-from edged.daemon.poison import Poison
-from edged.daemon.supervisor import MOST_FAILURES_IN_A_ROW, Attempt, Limits, State, Supervisor
+from edged.daemon.supervisor import MOST_FAILURES_IN_A_ROW, State, Supervisor
 from edged.daemon.worker import Job
-from edged.daemon.zygote import Zygote
 from edged.errors import DeadlinePassed, EdgedError, PoisonImage
-from edged.registry.sample import Sample
 from edged.results import Prediction
 
 
@@ -37,18 +34,10 @@ class Pool:
     `state` and `reason`, `engine`, `pids` and `swept` are the supervisor's.
     """
 
-    def __init__(
-        self,
-        name: str,
-        attempts: Sequence[Attempt],
-        limits: Limits,
-        zygote: Zygote,
-        poison: Poison,
-        sample: Optional[Sample],
-    ) -> None:
-        self._supervisor = Supervisor(name, attempts, limits, zygote, poison, sample)
-        self._queue = self._supervisor.queue
-        self._poison = poison
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._queue = supervisor.queue
+        self._poison = supervisor.poison
         self._counters = Counters()
         self._loop = asyncio.get_running_loop()
         self._under_way = 0

@@ -88,7 +88,7 @@ class Supervisor:
         self._reasons: List[str] = []
         self._limits = limits
         self._zygote = zygote
-        self._poison = poison
+        self.poison = poison
         self._sample = sample
         self._loop = asyncio.get_running_loop()
         self._workers: List[Worker] = []
@@ -116,7 +116,7 @@ class Supervisor:
     async def start(self) -> None:
         """Returns when the model is ready or failed, or was stopped: `state` says which."""
         self._run(self._sweep.run())
-        await self._poison.load()
+        await self.poison.load()
         self._run(self._supervise())
         await self._settled.wait()
         if self.state == "ready":
@@ -291,7 +291,7 @@ class Supervisor:
 
     def _mark_poison(self, job: Job) -> None:
         """Two workers crashed on it, one of them with nothing else to do."""
-        self._run(self._poison.add(job.image))
+        self._run(self.poison.add(job.image))
         for other in [job, *self.queue]:
             if other.image == job.image:
                 other.fail(PoisonImage(f"{PoisonImage.when} from now on"))
