@@ -37,11 +37,15 @@ class EngineOptions(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
-    """The first frame to a worker. `memory_limit` is its rlimit on private memory, in bytes."""
+    """The first frame to a worker. `memory_limit` is its rlimit on private memory, in bytes.
+
+    `ahead`: it decodes the next picture while one runs.
+    """
 
     spec: ModelSpec
     options: EngineOptions
     memory_limit: int
+    ahead: bool
 
 
 class LoadNothing(msgspec.Struct, tag=True, frozen=True):
@@ -63,11 +67,13 @@ class PredictOptions(msgspec.Struct, frozen=True):
 
 
 class Infer(msgspec.Struct, tag=True, frozen=True):
-    """One picture (the payload). In so many `seconds` from its sending nobody waits any more."""
+    """One picture (the payload). From `deadline` on, by the system's monotonic clock, nobody
+    waits any more.
+    """
 
     id: int
     options: PredictOptions
-    seconds: float
+    deadline: float
 
 
 class Loaded(msgspec.Struct, tag=True, frozen=True):

@@ -92,7 +92,10 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
             threads=share.threads,
             power_mode=settings.power_mode,
         )
-        attempts.append(Attempt(wire.Load(spec, options, memory_limit=2 * memory), share.instances))
+        # With a worker for each core there is none left for it: it only costs hand-overs.
+        ahead = share.instances < machine.cores
+        load = wire.Load(spec, options, memory_limit=2 * memory, ahead=ahead)
+        attempts.append(Attempt(load, share.instances))
     return Plan(
         spec=spec,
         attempts=tuple(attempts),

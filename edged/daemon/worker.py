@@ -114,7 +114,7 @@ class Worker:
             self.since = self._began = self._loop.time()
         self._last_id += 1
         self.jobs[self._last_id] = job
-        infer = wire.Infer(self._last_id, job.options, job.deadline - self._loop.time())
+        infer = wire.Infer(self._last_id, job.options, job.deadline)
         self._process.writer.writelines([wire.encode(infer, len(job.image)), job.image])
 
     async def next_finished(self) -> Finished:

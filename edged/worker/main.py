@@ -1,33 +1,24 @@
-"""The model process: read a frame, answer a frame.
-
-Two threads. The reader takes frames off the channel and decodes the next picture
-while the engine, on the main thread, runs the one before: cv2 and simplejpeg
-release the GIL, and a decode that has begun goes on although `run` holds it. What comes
-during a run is only begun behind it, so the daemon sends three requests at a time: the
-third is there when a run ends.
-"""
+"""The model process: read a frame, answer a frame."""
 
 from __future__ import annotations
 
 import os
-import queue
 import re
 import socket
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import Optional, Tuple, Union
+from typing import Iterator, Optional, Tuple, Union
 
 from edged import wire
 from edged.errors import DeadlinePassed, EdgedError
+from edged.worker.ahead import ahead
 from edged.worker.clock import Clock
 from edged.worker.model import Model, NoModel, Prepared
 from edged.worker.process import ResidentSize, limit_memory
 
-_Work = Tuple[wire.Infer, float, Union[Prepared, EdgedError]]
-"""A request, when nobody waits for it any more, and its picture."""
+_Work = Tuple[wire.Infer, Union[Prepared, EdgedError]]
 
 
 def serve(channel: socket.socket) -> int:
@@ -47,42 +38,33 @@ def serve(channel: socket.socket) -> int:
         with suppress(ConnectionError):
             wire.send(channel, _failure(None, error))
         return 0
-    return _Server(channel, model).run()
+    return _Server(channel, model).run(isinstance(load, wire.Load) and load.ahead)
 
 
 class _Server:
     def __init__(self, channel: socket.socket, model: Union[Model, NoModel]) -> None:
         self._channel = channel
         self._model = model
-        self._work: queue.SimpleQueue[Optional[_Work]] = queue.SimpleQueue()
         self._resident_size = ResidentSize()
 
-    def run(self) -> int:
-        threading.Thread(target=self._read, daemon=True).start()
-        while True:
-            work = self._work.get()
-            if work is None:
-                return 0
-            try:
-                self._answer(*work)
-            except ConnectionError:
-                return 0
-
-    def _read(self) -> None:
+    def run(self, is_ahead: bool) -> int:
+        requests = self._requests()
         try:
-            while True:
-                message, payload = wire.receive(self._channel)
-                if not isinstance(message, wire.Infer):
-                    raise TypeError(message)
-                deadline = time.monotonic() + message.seconds
-                self._work.put((message, deadline, self._prepare(payload, message.options)))
+            for request, prepared in ahead(requests) if is_ahead else requests:
+                self._answer(request, prepared)
         except (EOFError, ConnectionError):
-            self._work.put(None)
+            return 0
         except MemoryError:
-            os._exit(_out_of_memory())
-        except Exception:  # without its reader the process would seem to hang
-            traceback.print_exc()
-            os._exit(1)
+            return _out_of_memory()
+        return 0
+
+    def _requests(self) -> Iterator[_Work]:
+        """Received and decoded, without end. Raises EOFError, ConnectionError or MemoryError."""
+        while True:
+            request, payload = wire.receive(self._channel)
+            if not isinstance(request, wire.Infer):
+                raise TypeError(request)
+            yield request, self._prepare(payload, request.options)
 
     def _prepare(
         self, payload: bytearray, options: wire.PredictOptions
@@ -97,15 +79,13 @@ class _Server:
             traceback.print_exc()
             return _internal(error)
 
-    def _answer(
-        self, request: wire.Infer, deadline: float, prepared: Union[Prepared, EdgedError]
-    ) -> None:
+    def _answer(self, request: wire.Infer, prepared: Union[Prepared, EdgedError]) -> None:
         if isinstance(prepared, EdgedError):
             wire.send(self._channel, _failure(request.id, prepared))
             return
 
         def check_deadline() -> None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > request.deadline:
                 raise DeadlinePassed()
 
         def begin_part() -> None:

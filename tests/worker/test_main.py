@@ -1,13 +1,14 @@
-"""The model process's loop: the next picture is decoded while one runs."""
+"""The model process's loop: pictures in turn, or the next decoded while one runs."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from typing import List, Tuple
+from typing import List, Set, Tuple
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,62 +23,79 @@ from edged.worker.decode import decode, whole
 from edged.worker.model import Outcome, Prepared
 from tests.worker.engines.conftest import options, spec_of
 
-LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), options(""), 1 << 62)
+LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), options(""), 1 << 62, ahead=False)
+PICTURE = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 SECONDS = 20
 
 
+class Desk:
+    """What a model does, and on which threads. Its run takes until `may_end` is set."""
+
+    def __init__(self) -> None:
+        self.done: List[str] = []
+        self.threads: Set[int] = set()
+        self.may_end = threading.Event()
+
+    def note(self, what: str) -> None:
+        self.done.append(what)
+        self.threads.add(threading.get_ident())
+
+
 @pytest.fixture
-def second_decoded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """A model whose run takes until the second picture has been decoded."""
-    decoded: List[int] = []
-    event = threading.Event()
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk()
 
-    class SlowModel:
-        engine = "slow"
-        inputs: Tuple[()] = ()
-
+    class NotedModel:
         def __init__(self, load: wire.Load) -> None:
             pass
 
         def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
-            prepared = Prepared(whole(decode(data)), None, 0.0)
-            decoded.append(1)
-            if len(decoded) == 2:
-                event.set()
-            return prepared
+            desk.note("decode")
+            if desk.done.count("decode") == 2:
+                desk.may_end.set()
+            return Prepared(whole(decode(data)), None, 0.0)
 
         def predict(
             self, prepared: Prepared, options: wire.PredictOptions, clock: Clock
         ) -> Outcome:
-            assert event.wait(SECONDS)
+            desk.note("run")
+            assert desk.may_end.wait(SECONDS)
             return Outcome([], Stages(0, 0, 0, 0, 0), b"")
 
-    monkeypatch.setattr(main, "Model", SlowModel)
+    monkeypatch.setattr(main, "Model", NotedModel)
     monkeypatch.setattr(main, "limit_memory", lambda limit: None)
-    return event
+    return desk
 
 
-def test_one_is_decoded_while_another_runs(second_decoded: threading.Event) -> None:
-    picture = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+def _two_answers(load: wire.Load) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(SECONDS)
         server = threading.Thread(target=main.serve, args=(theirs,))
         server.start()
-        ours.sendall(wire.encode(LOAD))
+        ours.sendall(wire.encode(load))
         for number in (1, 2):
-            ours.sendall(
-                wire.encode(wire.Infer(number, wire.PredictOptions(), 60), len(picture)) + picture
-            )
+            infer = wire.Infer(number, wire.PredictOptions(), time.monotonic() + 60)
+            ours.sendall(wire.encode(infer, len(PICTURE)) + PICTURE)
         messages = [receive(ours) for _ in range(3)]
         ours.shutdown(socket.SHUT_WR)
         server.join(SECONDS)
-    assert second_decoded.is_set()
-    assert [type(message).__name__ for message in messages] == [
-        "Loaded",
-        "Answer",
-        "Answer",
-    ]
+    kinds = [type(message).__name__ for message in messages]
+    assert kinds == ["Loaded", "Answer", "Answer"]
+    assert not server.is_alive()
+
+
+def test_one_is_decoded_while_another_runs(desk: Desk) -> None:
+    _two_answers(msgspec.structs.replace(LOAD, ahead=True))
+    assert desk.done.count("run") == desk.done.count("decode") == 2
+    assert len(desk.threads) == 2
+
+
+def test_in_turn_there_is_one_thread(desk: Desk) -> None:
+    desk.may_end.set()
+    _two_answers(LOAD)
+    assert desk.done == ["decode", "run", "decode", "run"]
+    assert len(desk.threads) == 1
 
 
 class LongModel:
@@ -102,7 +120,6 @@ def test_what_nobody_waits_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     """Between two parts, of which the daemon hears; the next request finds the worker well."""
     monkeypatch.setattr(main, "Model", LongModel)
     monkeypatch.setattr(main, "limit_memory", lambda limit: None)
-    picture = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(SECONDS)
@@ -110,8 +127,8 @@ def test_what_nobody_waits_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         server.start()
         ours.sendall(wire.encode(LOAD))
         for number, seconds in ((1, 1.0), (2, -1.0)):
-            infer = wire.Infer(number, wire.PredictOptions(), seconds)
-            ours.sendall(wire.encode(infer, len(picture)) + picture)
+            infer = wire.Infer(number, wire.PredictOptions(), time.monotonic() + seconds)
+            ours.sendall(wire.encode(infer, len(PICTURE)) + PICTURE)
         assert isinstance(receive(ours), wire.Loaded)
         messages = [receive(ours)]
         while messages[-1] != wire.Failure(2, "DeadlinePassed", DeadlinePassed.when):

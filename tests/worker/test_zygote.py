@@ -200,7 +200,7 @@ def test_the_engines_words_stay_out_of_the_channel(server: Server, tmp_path: Pat
     worker = server.spawn()
     spec = spec_of(files)
     engine = "paddlelite" if LITE else "paddle"
-    load = wire.Load(spec, options(tmp_path / "cache", engine=engine), 1 << 30)
+    load = wire.Load(spec, options(tmp_path / "cache", engine=engine), 1 << 30, ahead=False)
     worker.channel.sendall(wire.encode(load))
     message = worker.receive()
     assert isinstance(message, wire.Failure)
