@@ -74,20 +74,20 @@ class Segment(NamedTuple):
 
 def jpeg_segments(data: Data) -> Iterator[Segment]:
     """Up to the first scan (its header is the last). Bytes that stand between segments are
-    skipped, as libjpeg does. Raises BadImage, struct.error or IndexError where `data` ends.
+    skipped, as libjpeg does. Raises BadImage where `data` ends before it does.
     """
     end = 2
     for _ in range(_MOST_SEGMENTS):
-        start = data.find(b"\xff", end)
-        after_fill = _NO_FILL.search(data, start) if start >= 0 else None
-        if after_fill is None:
-            raise BadImage("the image's header is cut short")
-        start = after_fill.start() - 1
+        start = end
+        if start + 1 >= len(data) or data[start] != 0xFF or data[start + 1] == 0xFF:
+            start = _skip_to_marker(data, end)
         marker = data[start + 1]
         end = start + 2
         if marker == 0 or marker in _ALONE:
             continue
         if marker != _EOI:
+            if end + 2 > len(data):
+                raise BadImage("the image's header is cut short")
             (length,) = struct.unpack_from(">H", data, end)
             if length < 2:
                 raise BadImage("the JPEG's markers are broken")
@@ -96,6 +96,15 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
         if marker in (_SOS, _EOI):
             return
     raise BadImage("the JPEG has too many segments")
+
+
+def _skip_to_marker(data: Data, start: int) -> int:
+    """Where the last 0xFF before the next marker is. Raises BadImage where there is none."""
+    start = data.find(b"\xff", start)
+    after_fill = _NO_FILL.search(data, start) if start >= 0 else None
+    if after_fill is None:
+        raise BadImage("the image's header is cut short")
+    return after_fill.start() - 1
 
 
 def _jpeg(data: Data) -> ImageHeader:
@@ -115,7 +124,7 @@ def _first_scan(data: Data, segments: Iterator[Segment]) -> int:
     """How many components it has, 0 where no whole one follows: a decoder will say so."""
     try:
         return next(data[start + 4] for marker, start, _ in segments if marker == _SOS)
-    except (BadImage, StopIteration, struct.error, IndexError):
+    except (BadImage, StopIteration, IndexError):
         return 0
 
 

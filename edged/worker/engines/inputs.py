@@ -78,13 +78,14 @@ def check_finite(name: str, output: Array, network: Network) -> None:
 
     Where it is a list of rows (`Network.rows`), only when each of them has.
     """
-    if not np.issubdtype(output.dtype, np.floating):
+    if output.dtype.kind != "f":
         return
     finite = np.isfinite(output)
+    if finite.all():
+        return
     if network.rows and output.ndim == 2 and finite.all(axis=1).any():
         return
-    if not finite.all():
-        raise BadOutput(f"output {name} has values that are NaN or infinite")
+    raise BadOutput(f"output {name} has values that are NaN or infinite")
 
 
 class OwnThread:

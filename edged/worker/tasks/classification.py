@@ -32,7 +32,7 @@ def results(
         best = _over_thresholds(probabilities, spec)
     else:
         probabilities = _as_probabilities(scores)
-        best = _sorted(probabilities)[:top]
+        best = _most_probable(probabilities, top)
     if spec.classes.answer == "either":
         if len(probabilities) != 2:
             raise BadOutput(f"of two classes one is to be answered, here are {len(probabilities)}")
@@ -47,6 +47,16 @@ def results(
         )
         for index in best
     ]
+
+
+def _most_probable(probabilities: _Floats, count: int) -> npt.NDArray[np.intp]:
+    """The first `count` of `_sorted`, without sorting the others."""
+    if count >= len(probabilities):
+        return _sorted(probabilities)
+    least = np.partition(probabilities, -count)[-count]
+    candidates = np.flatnonzero(probabilities >= least)
+    best: npt.NDArray[np.intp] = candidates[_sorted(probabilities[candidates])[:count]]
+    return best
 
 
 def _sorted(probabilities: _Floats) -> npt.NDArray[np.intp]:

@@ -36,6 +36,16 @@ def test_the_best_few() -> None:
     assert answer([0.0, np.log(3)], Classes(), top=1) == [(1, 0.75)]
 
 
+def test_of_equal_ones_the_first() -> None:
+    assert answer([0.2, 0.1, 0.2, 0.3, 0.2], Classes()) == [(3, 0.3), (0, 0.2)]
+    assert answer([0.25] * 4, Classes(), top=3) == [(0, 0.25), (1, 0.25), (2, 0.25)]
+
+
+@pytest.mark.parametrize("top", [3, 4, 1000])
+def test_there_are_no_more_than_there_are(top: int) -> None:
+    assert answer([0.1, 0.7, 0.2], Classes(), top=top) == [(1, 0.7), (2, 0.2), (0, 0.1)]
+
+
 def test_all_that_are_over_their_threshold() -> None:
     each = Classes("each", (0.9, 0.2))
     assert answer([0.8, 0.3, 0.6, 0.4, 0.7], each) == [(4, 0.7), (2, 0.6), (1, 0.3)]
