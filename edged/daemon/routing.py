@@ -34,7 +34,7 @@ from edged.errors import EdgedError, NoRoute, NotPermitted, WrongMethod
 _log = logging.getLogger(__name__)
 
 # Bytes of a refused body that are read for the sake of the connection.
-_WORTH_READING = 1 << 16
+_WORTH_READING = 1 << 20
 _PREFLIGHT_SECONDS = 600
 
 

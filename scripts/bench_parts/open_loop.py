@@ -68,8 +68,7 @@ class Connection(asyncio.Protocol):
         status = int(head[9:12])
         self._generator.answered(status, self._due, self._probe, self._body_sent)
         assert self._transport is not None
-        # After a refusal, what the server does with the rest of a body is not this request's.
-        if status == 200 and b"close" not in head.lower():
+        if self._body_sent and b"connection: close" not in head.lower():
             self._generator.idle.append(self)
         else:
             self._transport.abort()

@@ -72,13 +72,29 @@ def test_a_body_with_a_content_encoding_is_refused(daemon: RunningDaemon, detect
     assert "Content-Encoding" in answer.json["msg"]
 
 
-def test_a_refused_body_ends_the_connection(daemon: RunningDaemon, detector: Known) -> None:
+def test_a_long_body_that_is_refused_ends_the_connection(
+    daemon: RunningDaemon, detector: Known
+) -> None:
     with Connection(daemon) as connection:
-        connection.head(f"{BINARY}?mid=nothing", "Content-Length: 1000000\r\n")
+        connection.head(f"{BINARY}?mid=nothing", f"Content-Length: {2 * MIB}\r\n")
         connection.send(bytes(1000))
         answer = connection.answer()
     assert answer.json["code"] == 2001
     assert answer.headers["connection"] == "close"
+
+
+def test_a_connection_outlives_the_refusal_of_a_picture(
+    daemon: RunningDaemon, detector: Known
+) -> None:
+    """A client that tries again need not connect again: that costs more than reading on."""
+    with Connection(daemon) as connection:
+        connection.head(f"{BINARY}?mid=nothing", "Content-Length: 400000\r\n")
+        connection.send(bytes(1000))
+        answer = connection.answer()
+        assert answer.json["code"] == 2001
+        assert "connection" not in answer.headers
+        connection.send(bytes(399_000))
+        assert connection.post(f"{BINARY}?mid={detector.mid}", detector.image).json["code"] == 0
 
 
 def test_mids_of_many_megabytes_are_refused_unread(daemon: RunningDaemon, detector: Known) -> None:
