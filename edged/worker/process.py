@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource
 import signal
+from contextlib import suppress
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,6 +32,15 @@ def ignore_stop_signals() -> None:
     """Only the daemon drains and stops; a Ctrl-C in the terminal reaches everyone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def let_others_first() -> None:
+    """A thread of this process that wakes up takes no core from one that is at work, such as
+    the daemon's in the middle of an answer. It gets as much of the cores as before.
+    """
+    if os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with suppress(OSError):  # a sandbox may keep it from that
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def keep_freed_memory() -> None:

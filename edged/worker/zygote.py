@@ -21,7 +21,12 @@ from typing import NoReturn, Sequence, Set
 
 from edged import wire
 from edged.errors import EngineError
-from edged.worker.process import die_with_parent, ignore_stop_signals, keep_freed_memory
+from edged.worker.process import (
+    die_with_parent,
+    ignore_stop_signals,
+    keep_freed_memory,
+    let_others_first,
+)
 
 _PACKET = 4096
 # Bytes that a channel takes without its reader: most pictures. The usual 208 KiB would wake
@@ -109,6 +114,7 @@ class Zygote:
         """The child's side of a fork: never returns into the loop, whatever happens."""
         try:
             die_with_parent(zygote)
+            let_others_first()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # A library's prints end in the worker's stderr, never in the channel.

@@ -109,6 +109,12 @@ def test_a_kill(server: Server) -> None:
     bystander.wait()
 
 
+def test_a_worker_wakes_up_without_taking_the_daemons_core(server: Server) -> None:
+    worker = server.spawn()
+    wait_for(lambda: os.sched_getscheduler(worker.pid) == os.SCHED_BATCH)
+    assert os.sched_getscheduler(server.process.pid) == os.SCHED_OTHER
+
+
 def test_many_die_at_once(server: Server) -> None:
     pids = [server.spawn().pid for _ in range(10)]
     for pid in pids:
