@@ -11,7 +11,7 @@ from scripts.bench_parts.contenders import Field, Loop, check_answers
 from scripts.bench_parts.lab import ROOT, Lab
 from scripts.bench_parts.messages import edged_message
 from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
-from scripts.bench_parts.names import EDGED, EVERYONE, LIMITS, MOBILENET, PICODET, THIN
+from scripts.bench_parts.names import APART, BARE, EDGED, EVERYONE, LIMITS, MOBILENET, PICODET
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.rounds import Series, best, interleave, ratios, spread
 from scripts.bench_parts.servers import Server, start_edged
@@ -48,7 +48,7 @@ def measure_ratios(
                 exact = {name: one for name, one in here.items() if not one.scaled}
                 if exact:
                     rivals = dict.fromkeys(rival for one in exact.values() for rival in one.under)
-                    names = EDGED[0], THIN, *rivals
+                    names = EDGED[0], *BARE, *rivals
                     found = _cells(lab, field, model, shown, names, (CONNECTIONS,), say)
                     cells += found
                     series = {cell.contender: cell.rates for cell in found}
@@ -97,8 +97,8 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    bare = statistics.median(ratios(series[THIN], series[rival]))
-    rates = {name: statistics.median(series[name]) for name in (EDGED[0], THIN, *ratio.under)}
+    bare = statistics.median(ratios(series[APART], series[rival]))
+    rates = {name: statistics.median(series[name]) for name in (EDGED[0], *BARE, *ratio.under)}
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
     return Outcome(*found, note=f"{note} pictures/s", bare=bare)
 

@@ -17,7 +17,7 @@ from scripts.bench_parts.contenders import Field, Http, Loop
 from scripts.bench_parts.lab import ROOT, Lab, environment
 from scripts.bench_parts.messages import Message, edged_message, edged_results, post
 from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
-from scripts.bench_parts.names import MOBILENET, THIN
+from scripts.bench_parts.names import APART, BARE, MOBILENET
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.rounds import Series, interleave, percentile, spread
 from scripts.bench_parts.servers import start_edged
@@ -29,18 +29,20 @@ _DRAWN = 40
 
 
 def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """Over the best serial call in the process, one client, 200 KB; by aiohttp alone too."""
+    """Over the best serial call in the process, one client, 200 KB; by the bare servers too."""
     jpeg = picture(lab, "200KB")
     models = models_folder(lab, [Instance(MOBILENET)])
     with ExitStack() as stack:
         loop = Loop(lab, "limit", "serial", folder_of(lab, MOBILENET), 1)
         stack.callback(loop.close)
-        thin = stack.enter_context(Field(lab, MOBILENET)).get(THIN, jpeg)
-        assert isinstance(thin, Http)
+        field = stack.enter_context(Field(lab, MOBILENET))
         server = stack.enter_context(start_edged(lab, models))
         asked = {how: (server.url, edged_message(lab, jpeg, how)) for how in ("binary", "base64")}
-        asked["thin"] = thin.server.url, thin.message(jpeg)
-        say("latency at concurrency 1, 200 KB: the call in the process, binary, base64, thin")
+        for name in BARE:
+            bare = field.get(name, jpeg)
+            assert isinstance(bare, Http)
+            asked[name] = bare.server.url, bare.message(jpeg)
+        say(f"latency at concurrency 1, 200 KB: the call in the process, {', '.join(asked)}")
 
         def measure(name: str) -> float:
             if name == "call":
@@ -49,15 +51,15 @@ def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
             return wrk.load(*asked[name], 1, lab.seconds).p50
 
         series = interleave(("call", *asked), lab.rounds, measure)
-    bare = statistics.median(_over_the_call(series, "thin"))
+    least = statistics.median(_over_the_call(series, APART))
     return {
         f"added_latency_{how}": Outcome(
             *spread(_over_the_call(series, how)),
             note=", ".join(
-                f"{name} {statistics.median(series[name]):.2f}" for name in (how, "call", "thin")
+                f"{name} {statistics.median(series[name]):.2f}" for name in (how, "call", *BARE)
             )
             + " ms",
-            bare=bare if how == "binary" else None,
+            bare=least if how == "binary" else None,
         )
         for how in ("binary", "base64")
     }

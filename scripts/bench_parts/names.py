@@ -7,10 +7,10 @@ MOBILENET, PICODET = "mobilenet", "picodet"
 EDGED = ("edged binary", "edged base64", "edged multipart", "edged msgpack")
 LIMITS = ("limit serial", "limit overlapped")
 LOOPS = ("naive", *LIMITS)
-THIN = "thin limit"
+THIN, APART = BARE = "thin limit", "apart limit"
 
 PEERS = ("fastapi", "litserve", "mlserver", "bentoml")
 NAIVE_PEERS = tuple(f"{peer} naive" for peer in PEERS)
 OWN_PEERS = tuple(f"{peer} edged" for peer in PEERS)
 
-EVERYONE = (*EDGED, *LOOPS, THIN, *NAIVE_PEERS, *OWN_PEERS)
+EVERYONE = (*EDGED, *LOOPS, *BARE, *NAIVE_PEERS, *OWN_PEERS)

@@ -150,6 +150,10 @@ def _thin(lab: Lab, port: int, folder: Path) -> List[str]:
     return lab.module("peers.thin_app", port, lab.cores)
 
 
+def _apart(lab: Lab, port: int, folder: Path) -> List[str]:
+    return lab.module("peers.apart_app", port, lab.cores)
+
+
 def _litserve(lab: Lab, port: int, folder: Path) -> List[str]:
     return lab.module("peers.litserve_app", port, lab.cores, venv="litserve")
 
@@ -190,6 +194,7 @@ def _v2_answer(document: Any) -> Answer:
 
 PEERS = (
     Peer("thin", _thin, lambda lab, picture: raw(picture, "/predict")),
+    Peer("apart", _apart, lambda lab, picture: raw(picture, "/predict")),
     Peer("fastapi", _fastapi, lambda lab, picture: raw(picture, "/predict")),
     Peer("litserve", _litserve, lambda lab, picture: form(lab, picture, "/predict", "picture", {})),
     Peer(
