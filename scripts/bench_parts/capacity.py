@@ -35,9 +35,11 @@ class Cell(NamedTuple):
 
 
 def measure_ratios(
-    lab: Lab, targets: Sequence[str], say: Say
+    lab: Lab, targets: Sequence[str], say: Say, beside: Sequence[str]
 ) -> Tuple[Dict[str, Outcome], List[Cell]]:
-    """The `targets`, all of RATIOS. Contenders that several ask for are measured once."""
+    """The `targets`, all of RATIOS. Contenders that several ask for are measured once, and those
+    `beside` them for comparison.
+    """
     outcomes: Dict[str, Outcome] = {}
     cells: List[Cell] = []
     for model in (MOBILENET, PICODET):
@@ -48,7 +50,7 @@ def measure_ratios(
                 exact = {name: one for name, one in here.items() if not one.scaled}
                 if exact:
                     rivals = dict.fromkeys(rival for one in exact.values() for rival in one.under)
-                    names = EDGED[0], *BARE, *rivals
+                    names = EDGED[0], *beside, *rivals
                     found = _cells(lab, field, model, shown, names, (CONNECTIONS,), say)
                     cells += found
                     series = {cell.contender: cell.rates for cell in found}
@@ -97,8 +99,9 @@ def _cells(
 def _outcome(series: Dict[str, Series], ratio: Ratio) -> Outcome:
     rival = best(series, ratio.under)
     found = spread(ratios(series[EDGED[0]], series[rival]))
-    bare = statistics.median(ratios(series[APART], series[rival]))
-    rates = {name: statistics.median(series[name]) for name in (EDGED[0], *BARE, *ratio.under)}
+    bare = statistics.median(ratios(series[APART], series[rival])) if APART in series else None
+    shown = [name for name in (EDGED[0], *BARE, *ratio.under) if name in series]
+    rates = {name: statistics.median(series[name]) for name in shown}
     note = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
     return Outcome(*found, note=f"{note} pictures/s", bare=bare)
 

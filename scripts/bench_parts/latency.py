@@ -19,6 +19,7 @@ from scripts.bench_parts.messages import Message, edged_message, edged_results, 
 from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
 from scripts.bench_parts.names import APART, BARE, MOBILENET
 from scripts.bench_parts.pictures import picture
+from scripts.bench_parts.processes import cpu_seconds
 from scripts.bench_parts.rounds import Series, interleave, percentile, spread
 from scripts.bench_parts.servers import start_edged
 from scripts.bench_parts.targets import Outcome
@@ -102,31 +103,43 @@ def tail(lab: Lab, say: Say) -> Dict[str, Outcome]:
 
 
 def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """Three times the capacity that was measured right before."""
+    """Three times the capacity that was measured right before.
+
+    Bare is the share of the cores that client and daemon leave to the workers, over what they
+    are left at the capacity.
+    """
     message = edged_message(lab, picture(lab, "1080p"), "binary")
     models = models_folder(lab, [Instance(MOBILENET)])
-    goodput: Series = []
-    refusals: Series = []
-    client: Series = []
+    found: Dict[str, Series] = {name: [] for name in ("goodput", "refusals", "left", "client")}
     early, probed, lost = 0, 0, 0
     with start_edged(lab, models) as server:
         say("overload: 3 × capacity, 1080p")
         for _ in range(lab.rounds):
+            spent = [cpu_seconds(server.process.pid, alone=True)]
             capacity = rate_of(lab, server, "1080p")
+            spent.append(cpu_seconds(server.process.pid, alone=True))
             said = open_loop(lab, server.url, message, capacity * _OVERLOAD, _PROBES)
+            spent.append(cpu_seconds(server.process.pid, alone=True))
             lost += said["lost"]
-            goodput.append(said["good"] / said["took"] / capacity)
-            client.append(said["cpu"] / said["took"] / lab.cores)
+            found["goodput"].append(said["good"] / said["took"] / capacity)
+            found["client"].append(said["cpu"] / said["took"] / lab.cores)
+            before = 1 - (spent[1] - spent[0]) / lab.seconds / lab.cores
+            daemon = (spent[2] - spent[1]) / said["took"] / lab.cores
+            found["left"].append((1 - found["client"][-1] - daemon) / before)
             refused: List[float] = said["latencies"].get("429", [])
             if refused:
-                refusals.append(percentile(refused, 0.99))
+                found["refusals"].append(percentile(refused, 0.99))
             early, probed = early + said["refused_probes"][0], probed + said["refused_probes"][1]
-    note = f"the client itself takes {statistics.median(client):.0%} of the cores"
+    note = f"the client itself takes {statistics.median(found['client']):.0%} of the cores"
     note += f"; {lost} requests lost" if lost else ""
     nobody = Outcome(None, note="nobody was refused")
     return {
-        "overload_goodput": Outcome(*spread(goodput), note=note),
-        "overload_refusal_p99": Outcome(*spread(refusals)) if refusals else nobody,
+        "overload_goodput": Outcome(
+            *spread(found["goodput"]), note=note, bare=statistics.median(found["left"])
+        ),
+        "overload_refusal_p99": Outcome(*spread(found["refusals"]))
+        if found["refusals"]
+        else nobody,
         "overload_refused_early": Outcome(
             early / probed, early / probed, early / probed, f"{early} of {probed}"
         )

@@ -74,7 +74,7 @@ def _say(line: str) -> None:
 
 
 def _quick(lab: Lab) -> int:
-    outcomes, _ = plan.measure(lab, QUICK, _say)
+    outcomes, _ = plan.measure(lab, QUICK, _say, beside=())
     values = {name: outcome.value or 0.0 for name, outcome in outcomes.items()}
     print(json.dumps({name: round(value, 3) for name, value in values.items()}))
     low = 0

@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 from scripts.bench_parts import capacity, footprint, latency, many
 from scripts.bench_parts.capacity import Cell, Say
 from scripts.bench_parts.lab import Lab
+from scripts.bench_parts.names import BARE
 from scripts.bench_parts.targets import RATIOS, Outcome
 
 Measure = Callable[[Lab, Say], Dict[str, Outcome]]
@@ -38,10 +39,12 @@ MEASUREMENTS = (
 )
 
 
-def measure(lab: Lab, names: Sequence[str], say: Say) -> Tuple[Dict[str, Outcome], List[Cell]]:
+def measure(
+    lab: Lab, names: Sequence[str], say: Say, beside: Sequence[str] = BARE
+) -> Tuple[Dict[str, Outcome], List[Cell]]:
     """The targets `names`, in their order, and the capacities that came with them."""
     wanted = [name for name in names if name in RATIOS]
-    found, cells = capacity.measure_ratios(lab, wanted, say)
+    found, cells = capacity.measure_ratios(lab, wanted, say, beside)
     for measurement in MEASUREMENTS:
         if set(measurement.names) & set(names):
             found.update(_outcomes(measurement, lab, say))
