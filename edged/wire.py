@@ -39,13 +39,13 @@ class EngineOptions(msgspec.Struct, frozen=True):
 class Load(msgspec.Struct, tag=True, frozen=True):
     """The first frame to a worker. `memory_limit` is its rlimit on private memory, in bytes.
 
-    `ahead`: it decodes the next picture while one runs.
+    `decode_ahead`: the next picture is decoded while one runs.
     """
 
     spec: ModelSpec
     options: EngineOptions
     memory_limit: int
-    ahead: bool
+    decode_ahead: bool = False
 
 
 class LoadNothing(msgspec.Struct, tag=True, frozen=True):

@@ -79,7 +79,7 @@ class Way:
     def __init__(self, spec: ModelSpec, decoding: Decoding, cache: str) -> None:
         options = EngineOptions("paddlelite", cache, threads=1, power_mode="high")
         spec = msgspec.structs.replace(spec, decode=decoding)
-        self._model = Model(Load(spec, options, 1 << 40, ahead=False))
+        self._model = Model(Load(spec, options, 1 << 40))
 
     def __call__(self, data: bytes) -> Answer:
         return self._predict(self._model.prepare(data, ASKED))

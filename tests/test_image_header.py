@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import BadImage
-from edged.image_header import ImageHeader, read_header
+from edged.image_header import ImageHeader, jpeg_segments, read_header
 from tests.pictures import encoded, landscape, place, turned
 
 WIDTH, HEIGHT = 61, 43
@@ -89,6 +89,12 @@ def test_every_cut_of_a_header_is_a_bad_image() -> None:
         for length in range(min(len(data), 2000)):
             with contextlib.suppress(BadImage):
                 assert read_header(data[:length])[:4] == whole[:4], (name, length)
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xe0", b"\xff\xe0\0", b"\xff\xe0\0\4\0\0\0"])
+def test_segments_that_end_early_are_a_bad_image(end: bytes) -> None:
+    with pytest.raises(BadImage, match="cut short"):
+        list(jpeg_segments(b"\xff\xd8" + end))
 
 
 # -- EXIF

@@ -29,7 +29,7 @@ SPEC = ModelSpec(
 )
 OPTIONS = wire.EngineOptions("paddle", "/cache", 2, "high")
 TO_WORKER: List[wire.ToWorker] = [
-    wire.Load(SPEC, OPTIONS, 1 << 40, ahead=True),
+    wire.Load(SPEC, OPTIONS, 1 << 40, decode_ahead=True),
     wire.Infer(1, wire.PredictOptions(True, 5, 0.25), 9.5),
     wire.LoadNothing(1 << 40),
 ]

@@ -24,8 +24,11 @@ _MOST_WORKERS = 4
 
 
 class Share(NamedTuple):
+    """`decode_ahead`: its workers leave a core that may be free to decode the next picture."""
+
     instances: int
     threads: int
+    decode_ahead: bool
 
 
 class Machine(NamedTuple):
@@ -61,7 +64,7 @@ def share_of(spec: ModelSpec, engine: str, models: int, machine: Machine) -> Sha
     free = machine.available * _MEMORY_SHARE - traits.fork_server
     instances = max(1, min(instances, int(free / models / need)))
     threads = max(1, min(cores // instances, _MOST_THREADS)) if has_threads else 1
-    return Share(instances, spec.threads or threads)
+    return Share(instances, spec.threads or threads, decode_ahead=instances < machine.cores)
 
 
 def _activations(spec: ModelSpec) -> int:

@@ -92,9 +92,7 @@ def _plan(spec: ModelSpec, models: int, settings: Settings, machine: Machine) ->
             threads=share.threads,
             power_mode=settings.power_mode,
         )
-        # With a worker for each core there is none left for it: it only costs hand-overs.
-        ahead = share.instances < machine.cores
-        load = wire.Load(spec, options, memory_limit=2 * memory, ahead=ahead)
+        load = wire.Load(spec, options, 2 * memory, share.decode_ahead)
         attempts.append(Attempt(load, share.instances))
     return Plan(
         spec=spec,

@@ -9,8 +9,9 @@ from typing import Deque, Iterator, Optional, Sequence
 from edged.daemon.worker import Finished, Job, Worker
 from edged.errors import DeadlinePassed, EdgedError, QueueFull
 
-# A worker holds one job that runs, one that is decoded, and one to begin with when the run ends:
-# the run holds the GIL, and what comes during it would be decoded only behind it.
+# A worker holds one job that runs and two that wait in its hands, so that it is never without
+# one while the daemon waits for a core. Where it decodes ahead, one of them is decoded; the other
+# is for the end of the run: that holds the GIL, and what comes during it is begun only behind it.
 _JOBS_PER_WORKER = 3
 _EWMA_WEIGHT = 0.1
 

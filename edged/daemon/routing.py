@@ -33,7 +33,8 @@ from edged.errors import EdgedError, NoRoute, NotPermitted, WrongMethod
 
 _log = logging.getLogger(__name__)
 
-# Bytes of a refused body that are read for the sake of the connection.
+# Bytes of a refused body for which the connection is kept: of most pictures. To connect anew
+# costs a client more than the rest of such a one.
 _WORTH_READING = 1 << 20
 _PREFLIGHT_SECONDS = 600
 

@@ -17,7 +17,8 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 class Job:
-    """One picture on its way through a model. `deadline` is in the loop's time.
+    """One picture on its way through a model. `deadline` is in the loop's time, which on Linux
+    is that of CLOCK_MONOTONIC in every process.
 
     `answer` carries the outcome; cancelled, it means that nobody waits any more.
     `deaths` counts the workers lost with it, `crashes` those among them that nobody

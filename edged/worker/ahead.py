@@ -1,38 +1,44 @@
 """Work that is made ready on a second thread.
 
 cv2 and simplejpeg release the GIL, and a decode that has begun goes on although the engine's
-`run` holds it, so the next picture is decoded while one runs. What comes during a run is only
-begun behind it: that is why the daemon sends three requests at a time, the third is there when
-a run ends.
+`run` holds it, so the next picture is decoded while one runs.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from typing import Iterator, NamedTuple, TypeVar, Union
+from typing import Iterator, NamedTuple, Optional, TypeVar, Union
 
 Item = TypeVar("Item")
 
 
-class _Raised(NamedTuple):
-    error: BaseException
+class _End(NamedTuple):
+    error: Optional[BaseException]
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """What `items` gives, each taken before it is asked for, and raises what that raises."""
-    made: queue.SimpleQueue[Union[Item, _Raised]] = queue.SimpleQueue()
+    """What `items` gives, taken before it is asked for, and raises what that raises behind it.
+
+    As many as there are: the daemon bounds what a worker is sent.
+    """
+    made: queue.SimpleQueue[Union[Item, _End]] = queue.SimpleQueue()
 
     def make() -> None:
+        error: Optional[BaseException] = None
         try:
             for item in items:
                 made.put(item)
-        except BaseException as error:
-            made.put(_Raised(error))
+        except BaseException as raised:  # whatever it is, it is raised where it is waited for
+            error = raised
+        made.put(_End(error))
 
     threading.Thread(target=make, daemon=True).start()
     while True:
         item = made.get()
-        if isinstance(item, _Raised):
+        if not isinstance(item, _End):
+            yield item
+        elif item.error is not None:
             raise item.error
-        yield item
+        else:
+            return

@@ -38,7 +38,7 @@ def serve(channel: socket.socket) -> int:
         with suppress(ConnectionError):
             wire.send(channel, _failure(None, error))
         return 0
-    return _Server(channel, model).run(isinstance(load, wire.Load) and load.ahead)
+    return _Server(channel, model).run(isinstance(load, wire.Load) and load.decode_ahead)
 
 
 class _Server:
@@ -47,13 +47,13 @@ class _Server:
         self._model = model
         self._resident_size = ResidentSize()
 
-    def run(self, is_ahead: bool) -> int:
+    def run(self, decode_ahead: bool) -> int:
         requests = self._requests()
         try:
-            for request, prepared in ahead(requests) if is_ahead else requests:
+            for request, prepared in ahead(requests) if decode_ahead else requests:
                 self._answer(request, prepared)
         except (EOFError, ConnectionError):
-            return 0
+            pass
         except MemoryError:
             return _out_of_memory()
         return 0
@@ -64,13 +64,12 @@ class _Server:
             request, payload = wire.receive(self._channel)
             if not isinstance(request, wire.Infer):
                 raise TypeError(request)
-            yield request, self._prepare(payload, request.options)
+            yield request, self._prepare(request, payload)
 
-    def _prepare(
-        self, payload: bytearray, options: wire.PredictOptions
-    ) -> Union[Prepared, EdgedError]:
+    def _prepare(self, request: wire.Infer, payload: bytearray) -> Union[Prepared, EdgedError]:
         try:
-            return self._model.prepare(payload, options)
+            _check(request)
+            return self._model.prepare(payload, request.options)
         except EdgedError as error:
             _exit_if_out_of_memory(error.__context__)
             return error
@@ -84,16 +83,12 @@ class _Server:
             wire.send(self._channel, _failure(request.id, prepared))
             return
 
-        def check_deadline() -> None:
-            if time.monotonic() > request.deadline:
-                raise DeadlinePassed()
-
         def begin_part() -> None:
-            check_deadline()
+            _check(request)
             wire.send(self._channel, wire.Running(request.id))
 
         try:
-            check_deadline()
+            _check(request)
             outcome = self._model.predict(prepared, request.options, Clock(begin_part))
         except EdgedError as error:
             wire.send(self._channel, _failure(request.id, error))
@@ -108,6 +103,12 @@ class _Server:
             request.id, outcome.results, width, height, outcome.stages, self._resident_size()
         )
         wire.send(self._channel, answer, outcome.drawn)
+
+
+def _check(request: wire.Infer) -> None:
+    """Raises DeadlinePassed when nobody waits for it any more."""
+    if time.monotonic() > request.deadline:
+        raise DeadlinePassed()
 
 
 def _failure(request: Optional[int], error: EdgedError) -> wire.Failure:

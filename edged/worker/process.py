@@ -34,9 +34,9 @@ def ignore_stop_signals() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def let_others_first() -> None:
-    """A thread of this process that wakes up takes no core from one that is at work, such as
-    the daemon's in the middle of an answer. It gets as much of the cores as before.
+def become_batch() -> None:
+    """To the scheduler: a thread of this process that wakes up takes no core from one that is at
+    work, such as the daemon's in the middle of an answer (sched(7), SCHED_BATCH).
     """
     if os.sched_getscheduler(0) == os.SCHED_OTHER:
         with suppress(OSError):  # a sandbox may keep it from that

@@ -22,10 +22,10 @@ from typing import NoReturn, Sequence, Set
 from edged import wire
 from edged.errors import EngineError
 from edged.worker.process import (
+    become_batch,
     die_with_parent,
     ignore_stop_signals,
     keep_freed_memory,
-    let_others_first,
 )
 
 _PACKET = 4096
@@ -114,7 +114,7 @@ class Zygote:
         """The child's side of a fork: never returns into the loop, whatever happens."""
         try:
             die_with_parent(zygote)
-            let_others_first()
+            become_batch()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # A library's prints end in the worker's stderr, never in the channel.

@@ -48,8 +48,9 @@ def _predictor(spec: ModelSpec) -> Any:
 
 
 def _as_a_worker() -> None:
-    """What edged's fork server sets for its workers."""
+    """What edged sets for its workers."""
     keep_freed_memory()
+    mkl.prefer_avx2()
     cv2.setNumThreads(1)
 
 
@@ -117,7 +118,6 @@ class Limit:
 
     def __init__(self, spec: ModelSpec) -> None:
         _as_a_worker()
-        mkl.use_what_there_is()
         self._spec = spec
         self._predictor = _predictor(spec)
         self._names: List[str] = self._predictor.get_input_names()

@@ -78,12 +78,11 @@ def _quick(lab: Lab) -> int:
     values = {name: outcome.value or 0.0 for name, outcome in outcomes.items()}
     print(json.dumps({name: round(value, 3) for name, value in values.items()}))
     low = 0
-    for name, outcome in outcomes.items():
+    for name in QUICK:
         bound = TARGETS[name].bound
         short = values[name] < QUICK_SHARE * bound
         low += short
         told = f"{name}: {values[name]:.2f}, the target is {bound}"
-        told += f", aiohttp alone {outcome.bare:.2f}" if outcome.bare else ""
         _say(f"{told}: under {QUICK_SHARE} of it" if short else told)
     return 1 if low else 0
 

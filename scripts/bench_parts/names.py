@@ -7,7 +7,8 @@ MOBILENET, PICODET = "mobilenet", "picodet"
 EDGED = ("edged binary", "edged base64", "edged multipart", "edged msgpack")
 LIMITS = ("limit serial", "limit overlapped")
 LOOPS = ("naive", *LIMITS)
-THIN, APART = BARE = "thin limit", "apart limit"
+THIN, APART = "thin limit", "apart limit"
+BARE = (THIN, APART)
 
 PEERS = ("fastapi", "litserve", "mlserver", "bentoml")
 NAIVE_PEERS = tuple(f"{peer} naive" for peer in PEERS)

@@ -187,7 +187,7 @@ class Outcome:
     """`value` with the lowest and highest of its rounds; None with the reason it is missing.
 
     `bare` is what the same came to in the same rounds with as little around it as can be: for
-    capacities and latencies of edged, aiohttp alone.
+    capacities and latencies of edged, aiohttp and processes with the model.
     """
 
     value: Optional[float]

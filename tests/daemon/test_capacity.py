@@ -47,13 +47,13 @@ def x86(cores: int, available: int = 64 * GB) -> Machine:
 @pytest.mark.parametrize(
     ("cores", "models", "expected"),
     [
-        (1, 1, Share(1, 1)),
-        (2, 1, Share(2, 1)),
-        (4, 1, Share(4, 1)),
-        (64, 1, Share(4, 1)),
-        (8, 2, Share(4, 1)),
-        (2, 2, Share(1, 1)),
-        (4, 20, Share(1, 1)),
+        (1, 1, Share(1, 1, False)),
+        (2, 1, Share(2, 1, False)),
+        (4, 1, Share(4, 1, False)),
+        (64, 1, Share(4, 1, True)),
+        (8, 2, Share(4, 1, True)),
+        (2, 2, Share(1, 1, True)),
+        (4, 20, Share(1, 1, True)),
     ],
 )
 def test_paddle_lite_on_x86_has_no_threads_so_workers_use_the_cores(
@@ -65,11 +65,11 @@ def test_paddle_lite_on_x86_has_no_threads_so_workers_use_the_cores(
 @pytest.mark.parametrize(
     ("cores", "models", "expected"),
     [
-        (1, 1, Share(1, 1)),
-        (4, 1, Share(1, 4)),
-        (8, 1, Share(1, 4)),
-        (8, 4, Share(1, 2)),
-        (4, 3, Share(1, 1)),
+        (1, 1, Share(1, 1, False)),
+        (4, 1, Share(1, 4, True)),
+        (8, 1, Share(1, 4, True)),
+        (8, 4, Share(1, 2, True)),
+        (4, 3, Share(1, 1, True)),
     ],
 )
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_text_takes_more_than_its_files_say(tmp_path: Path) -> None:
 
 def test_what_the_model_says_is_done(tmp_path: Path) -> None:
     own = spec_of(tmp_path, instances=3, threads=2)
-    assert share_of(own, "paddlelite", 1, x86(2)) == Share(3, 2)
-    assert share_of(spec_of(tmp_path, threads=3), "paddle", 1, x86(2)) == Share(1, 3)
+    assert share_of(own, "paddlelite", 1, x86(2)) == Share(3, 2, False)
+    assert share_of(spec_of(tmp_path, threads=3), "paddle", 1, x86(2)) == Share(1, 3, True)
     large = spec_of(tmp_path, 100 << 20, instances=8)
     assert share_of(large, "paddlelite", 1, x86(8, 2 * GB)).instances < 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import List, Set, Tuple
+from typing import List, Set
 
 import cv2
 import msgspec
@@ -23,12 +23,12 @@ from edged.worker.decode import decode, whole
 from edged.worker.model import Outcome, Prepared
 from tests.worker.engines.conftest import options, spec_of
 
-LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), options(""), 1 << 62, ahead=False)
+LOAD = wire.Load(spec_of(ModelFiles("nb", "x.nb")), options(""), 1 << 62)
 PICTURE = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 SECONDS = 20
 
 
-class Desk:
+class Record:
     """What a model does, and on which threads. Its run takes until `may_end` is set."""
 
     def __init__(self) -> None:
@@ -42,29 +42,29 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    desk = Desk()
+def record(monkeypatch: pytest.MonkeyPatch) -> Record:
+    record = Record()
 
     class NotedModel:
         def __init__(self, load: wire.Load) -> None:
             pass
 
         def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
-            desk.note("decode")
-            if desk.done.count("decode") == 2:
-                desk.may_end.set()
+            record.note("decode")
+            if record.done.count("decode") == 2:
+                record.may_end.set()
             return Prepared(whole(decode(data)), None, 0.0)
 
         def predict(
             self, prepared: Prepared, options: wire.PredictOptions, clock: Clock
         ) -> Outcome:
-            desk.note("run")
-            assert desk.may_end.wait(SECONDS)
+            record.note("run")
+            assert record.may_end.wait(SECONDS)
             return Outcome([], Stages(0, 0, 0, 0, 0), b"")
 
     monkeypatch.setattr(main, "Model", NotedModel)
     monkeypatch.setattr(main, "limit_memory", lambda limit: None)
-    return desk
+    return record
 
 
 def _two_answers(load: wire.Load) -> None:
@@ -85,24 +85,38 @@ def _two_answers(load: wire.Load) -> None:
     assert not server.is_alive()
 
 
-def test_one_is_decoded_while_another_runs(desk: Desk) -> None:
-    _two_answers(msgspec.structs.replace(LOAD, ahead=True))
-    assert desk.done.count("run") == desk.done.count("decode") == 2
-    assert len(desk.threads) == 2
+def test_one_is_decoded_while_another_runs(record: Record) -> None:
+    _two_answers(msgspec.structs.replace(LOAD, decode_ahead=True))
+    assert record.done.count("run") == record.done.count("decode") == 2
+    assert len(record.threads) == 2
 
 
-def test_in_turn_there_is_one_thread(desk: Desk) -> None:
-    desk.may_end.set()
+def test_in_turn_there_is_one_thread(record: Record) -> None:
+    record.may_end.set()
     _two_answers(LOAD)
-    assert desk.done == ["decode", "run", "decode", "run"]
-    assert len(desk.threads) == 1
+    assert record.done == ["decode", "run", "decode", "run"]
+    assert len(record.threads) == 1
+
+
+@pytest.mark.parametrize("decode_ahead", [True, False])
+def test_what_nobody_waits_for_is_not_even_decoded(record: Record, decode_ahead: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(SECONDS)
+        load = msgspec.structs.replace(LOAD, decode_ahead=decode_ahead)
+        server = threading.Thread(target=main.serve, args=(theirs,))
+        server.start()
+        infer = wire.Infer(1, wire.PredictOptions(), time.monotonic() - 1)
+        ours.sendall(wire.encode(load) + wire.encode(infer, len(PICTURE)) + PICTURE)
+        messages = [receive(ours) for _ in range(2)]
+        ours.shutdown(socket.SHUT_WR)
+        server.join(SECONDS)
+    assert messages[1] == wire.Failure(1, "DeadlinePassed", DeadlinePassed.when)
+    assert record.done == []
 
 
 class LongModel:
     """In parts without end."""
-
-    engine = "long"
-    inputs: Tuple[()] = ()
 
     def __init__(self, load: wire.Load) -> None:
         pass

@@ -109,7 +109,7 @@ def test_a_kill(server: Server) -> None:
     bystander.wait()
 
 
-def test_a_worker_wakes_up_without_taking_the_daemons_core(server: Server) -> None:
+def test_a_worker_is_a_batch_process(server: Server) -> None:
     worker = server.spawn()
     wait_for(lambda: os.sched_getscheduler(worker.pid) == os.SCHED_BATCH)
     assert os.sched_getscheduler(server.process.pid) == os.SCHED_OTHER
@@ -206,7 +206,7 @@ def test_the_engines_words_stay_out_of_the_channel(server: Server, tmp_path: Pat
     worker = server.spawn()
     spec = spec_of(files)
     engine = "paddlelite" if LITE else "paddle"
-    load = wire.Load(spec, options(tmp_path / "cache", engine=engine), 1 << 30, ahead=False)
+    load = wire.Load(spec, options(tmp_path / "cache", engine=engine), 1 << 30)
     worker.channel.sendall(wire.encode(load))
     message = worker.receive()
     assert isinstance(message, wire.Failure)

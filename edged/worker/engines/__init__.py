@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edged.registry.spec import ModelFiles
 from edged.wire import EngineOptions
+from edged.worker.engines import mkl
 
 Array = npt.NDArray[np.generic]
 
@@ -95,5 +96,6 @@ def warm(name: str) -> None:
 
 def _module(name: str) -> EngineModule:
     """Imported when wanted: an engine's module imports this one for its types."""
+    mkl.prefer_avx2()
     module: EngineModule = importlib.import_module(f"edged.worker.engines.{name}")
     return module

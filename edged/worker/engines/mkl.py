@@ -1,9 +1,9 @@
-"""Intel's matrix library inside Paddle Lite's builds for x86, on processors of other makers.
+"""Intel's matrix library (MKL), which both engines bring along for x86-64.
 
-It looks who made a processor before it looks what that can do, and multiplies with its
-oldest kernels where it was not Intel: two thirds more for a network. The switch that
-overrules it is its own (gone in MKL 2020.1, Paddle Lite has one of 2019), and read at the
-first multiplication.
+It looks at a processor's maker before its features, and on any but Intel's takes its SSE2
+kernels: MobileNetV3-S then takes 4.5 ms on Paddle Lite where AVX2 takes 2.7 (Paddle Inference
+computes with oneDNN nearly always, and gains nothing). The switch that overrules it is its own,
+and is read at the first multiplication; MKL has it until 2020.0, the engines' is of 2019.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import Path
 
 _SWITCH = "MKL_DEBUG_CPU_TYPE"
 _AVX2 = "5"
-_ENOUGH = frozenset({"avx2", "fma"})
+_AVX2_FLAGS = frozenset({"avx2", "fma"})
 
 
-def use_what_there_is() -> None:
-    """AVX2 in this process and its children, if it would go unused. Whoever has set the
-    switch, keeps what it says.
+def prefer_avx2() -> None:
+    """In this process and its children, if MKL would pass over it. Whoever has set the switch
+    keeps what it says.
     """
     try:
         described = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:
         return
-    if neglects(described):
+    if passes_over_avx2(described):
         os.environ.setdefault(_SWITCH, _AVX2)
 
 
-def neglects(cpuinfo: str) -> bool:
-    """Whether MKL would pass over the AVX2 of this processor; False where there is none."""
+def passes_over_avx2(cpuinfo: str) -> bool:
+    """Whether MKL would, on the processor that `/proc/cpuinfo` describes."""
     maker = re.search(r"^vendor_id\s*: (.+)$", cpuinfo, re.MULTILINE)
     flags = re.search(r"^flags\s*: (.+)$", cpuinfo, re.MULTILINE)
     if maker is None or flags is None or maker.group(1).strip() == "GenuineIntel":
         return False
-    return frozenset(flags.group(1).split()) >= _ENOUGH
+    return frozenset(flags.group(1).split()) >= _AVX2_FLAGS

@@ -17,7 +17,7 @@ import numpy as np
 from edged.errors import EngineError
 from edged.registry import program
 from edged.wire import EngineOptions
-from edged.worker.engines import Array, Network, TensorInfo, convert, mkl, nb
+from edged.worker.engines import Array, Network, TensorInfo, convert, nb
 from edged.worker.engines.inputs import (
     OwnThread,
     check_declared,
@@ -122,7 +122,6 @@ def check_writes(tensor: Any, info: TensorInfo) -> None:
 
 def library() -> ModuleType:
     """Paddle Lite. Raises EngineError saying where there are builds of it."""
-    mkl.use_what_there_is()
     try:
         return importlib.import_module("paddlelite.lite")
     except Exception as error:  # a library that does not fit may raise anything

@@ -2,7 +2,7 @@
 
 Python imports a module of this name at its start when the folder is on PYTHONPATH. Only
 the fork server is changed, and only for the measurement that wants edged without what
-decoding ahead gives it; edged itself has no such setting.
+decoding ahead gives it; edged has no setting for it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ ROWS: List[Tuple[str, str]] = re.findall(r"^\| (\d+) \| ([^|]+) \| [^|]+ \|$", P
 
 # Two workers, so that a picture meets the second when the first has died of it.
 WORKERS = 2
-# A worker has one request that runs and one that it decodes meanwhile; the daemon queues one.
 # More requests than any limit below allows, should the second or the day turn meanwhile.
 MANY = 50
 OF_THE_CLOUD = "24.6c5e1ff107f0e8bcef8c46d3424a0e78.2592000.1485516651.282335-8574074"

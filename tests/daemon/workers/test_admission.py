@@ -28,7 +28,7 @@ ROUTES = [
 def without_body(daemon: RunningDaemon, path: str) -> Answer:
     """The answer to a request of which no more than the head ever comes."""
     with Connection(daemon) as connection:
-        connection.head(path, "Content-Length: 1000000\r\n")
+        connection.head(path, "Content-Length: 2000000\r\n")
         return connection.answer()
 
 

@@ -133,7 +133,7 @@ def test_its_work_is_not_done_again_when_the_worker_dies(serve: Serve, colours: 
 
 
 def test_two_workers_share_the_work(serve: Serve, two_workers: Path) -> None:
-    """A worker has one that runs, one that it decodes and one more; the rest is queued."""
+    """Each has three in its hands; the rest is queued."""
     daemon = serve(two_workers)
     first, second = workers_of(daemon, 2)
     with stopped(first, second):

@@ -1,4 +1,4 @@
-"""The kernels that Paddle Lite's matrix library takes on a processor that Intel did not make."""
+"""The kernels that the engines' matrix library takes on a processor that Intel did not make."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _kernels(**more: str) -> str:
 
 
 @pytest.mark.skipif(
-    platform.machine() != "x86_64" or not mkl.neglects(Path("/proc/cpuinfo").read_text()),
+    platform.machine() != "x86_64" or not mkl.passes_over_avx2(Path("/proc/cpuinfo").read_text()),
     reason="MKL uses all that this processor has, or there is no MKL for it",
 )
 class TestHere:
@@ -57,9 +57,9 @@ class TestHere:
         assert _kernels(MKL_DEBUG_CPU_TYPE="3") == "3"
 
 
-def test_avx2_of_another_maker_is_neglected() -> None:
-    assert mkl.neglects(_AMD)
-    assert mkl.neglects(_AMD.replace("AuthenticAMD", "HygonGenuine"))
+def test_avx2_of_another_maker_is_passed_over() -> None:
+    assert mkl.passes_over_avx2(_AMD)
+    assert mkl.passes_over_avx2(_AMD.replace("AuthenticAMD", "HygonGenuine"))
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_avx2_of_another_maker_is_neglected() -> None:
     ids=["intel", "no avx2", "no fma", "arm", "nothing"],
 )
 def test_elsewhere_nothing_is_overruled(cpuinfo: str) -> None:
-    assert not mkl.neglects(cpuinfo)
+    assert not mkl.passes_over_avx2(cpuinfo)

@@ -48,7 +48,7 @@ def spec_of(folder: Path) -> ModelSpec:
 
 def opened(spec: ModelSpec, cache: Path, engine: str) -> Model:
     options = EngineOptions(engine, str(cache), threads=1, power_mode="high")
-    return Model(Load(spec, options, memory_limit=0, ahead=False))
+    return Model(Load(spec, options, memory_limit=0))
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -190,9 +190,7 @@ def test_a_real_network(fixtures: Path, tmp_path: Path, photo: str, engine: str)
     pytest.importorskip(engine)
     model = look(fixtures / "models" / "pphumanseg_lite_192").spec
     assert model is not None
-    loaded = Model(
-        Load(model, EngineOptions(engine, str(tmp_path), 1, "high"), 1 << 40, ahead=False)
-    )
+    loaded = Model(Load(model, EngineOptions(engine, str(tmp_path), 1, "high"), 1 << 40))
     picture = decode_picture((fixtures / "photos" / photo).read_bytes())
     pixels = picture.shape[0] * picture.shape[1]
     before = picture.copy()
