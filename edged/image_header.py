@@ -78,9 +78,11 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
     """
     end = 2
     for _ in range(_MOST_SEGMENTS):
-        start = end
-        if start + 1 >= len(data) or data[start] != 0xFF or data[start + 1] == 0xFF:
-            start = _skip_to_marker(data, end)
+        start = data.find(b"\xff", end)
+        after_fill = _NO_FILL.search(data, start) if start >= 0 else None
+        if after_fill is None:
+            raise BadImage("the image's header is cut short")
+        start = after_fill.start() - 1
         marker = data[start + 1]
         end = start + 2
         if marker == 0 or marker in _ALONE:
@@ -96,15 +98,6 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
         if marker in (_SOS, _EOI):
             return
     raise BadImage("the JPEG has too many segments")
-
-
-def _skip_to_marker(data: Data, start: int) -> int:
-    """Where the last 0xFF before the next marker is. Raises BadImage where there is none."""
-    start = data.find(b"\xff", start)
-    after_fill = _NO_FILL.search(data, start) if start >= 0 else None
-    if after_fill is None:
-        raise BadImage("the image's header is cut short")
-    return after_fill.start() - 1
 
 
 def _jpeg(data: Data) -> ImageHeader:
