@@ -38,8 +38,8 @@ def become_batch() -> None:
     """To the scheduler: a thread of this process that wakes up takes no core from one that is at
     work, such as the daemon's in the middle of an answer (sched(7), SCHED_BATCH).
     """
-    if os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with suppress(OSError):  # a sandbox may keep it from that
+    with suppress(OSError):  # a sandbox may keep it from either, and musl has neither
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -115,6 +115,22 @@ def test_a_worker_is_a_batch_process(server: Server) -> None:
     assert os.sched_getscheduler(server.process.pid) == os.SCHED_OTHER
 
 
+@pytest.mark.parametrize("refused", ["sched_getscheduler", "sched_setscheduler"])
+def test_a_worker_lives_where_it_may_not_have_a_scheduler(refused: str) -> None:
+    """A sandbox says EPERM, musl ENOSYS, to the question already."""
+    server = Server(
+        "import os\n"
+        "def refuse(*_):\n"
+        "    raise PermissionError(1, 'Operation not permitted')\n"
+        f"os.{refused} = refuse\n"
+        "from edged.worker.zygote import main; main()"
+    )
+    worker = server.spawn()
+    worker.channel.sendall(wire.encode(wire.LoadNothing(1 << 30)))
+    assert worker.receive() == wire.Loaded()
+    server.close()
+
+
 def test_many_die_at_once(server: Server) -> None:
     pids = [server.spawn().pid for _ in range(10)]
     for pid in pids:
