@@ -26,7 +26,10 @@ def results(
     shape = outputs[0].shape  # some graphs end in a pooling: [1, C, 1, 1]
     if outputs[0].size != max(shape, default=0):
         raise BadOutput(f"a classifier answers [1, C], this one {list(shape)}")
-    scores = outputs[0].reshape(-1).astype(np.float32)
+    with np.errstate(over="ignore"):
+        scores = outputs[0].reshape(-1).astype(np.float32)
+    if not np.isfinite(scores).all():  # they were, in 64 bits
+        raise BadOutput("a classifier's scores have room in 32 bits, not these")
     if spec.classes.answer == "each":
         probabilities = _each_its_own(scores)
         best = _over_thresholds(probabilities, spec)

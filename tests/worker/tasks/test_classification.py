@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, List, Literal, Tuple, Type
 
 import numpy as np
 import pytest
@@ -13,7 +13,11 @@ from edged.worker.tasks.classification import results
 
 
 def answer(
-    scores: List[float], classes: Classes, threshold: float = 0.5, top: int = 2
+    scores: List[float],
+    classes: Classes,
+    threshold: float = 0.5,
+    top: int = 2,
+    kind: Type[np.floating[Any]] = np.float32,
 ) -> List[Tuple[int, Any]]:
     spec = ModelSpec(
         mid=1,
@@ -27,7 +31,7 @@ def answer(
         threshold=threshold,
         classes=classes,
     )
-    found = results([np.array([scores], np.float32)], spec, 64, 48, top)
+    found = results([np.array([scores], kind)], spec, 64, 48, top)
     return [(one.index, pytest.approx(one.score, abs=1e-4)) for one in found]
 
 
@@ -44,6 +48,13 @@ def test_of_equal_ones_the_first() -> None:
 @pytest.mark.parametrize("top", [3, 4, 1000])
 def test_there_are_no_more_than_there_are(top: int) -> None:
     assert answer([0.1, 0.7, 0.2], Classes(), top=top) == [(1, 0.7), (2, 0.2), (0, 0.1)]
+
+
+@pytest.mark.parametrize("answers", ["best", "each"])
+def test_what_is_too_large_is_not_an_answer_of_nothing(answers: Literal["best", "each"]) -> None:
+    """As float32 it is infinite, and what is made of that is NaN."""
+    with pytest.raises(BadOutput, match="32 bits"):
+        answer([1e39, 1.0, -1e39], Classes(answers), kind=np.float64)
 
 
 def test_all_that_are_over_their_threshold() -> None:
