@@ -52,6 +52,7 @@ class _Server:
         try:
             for request, prepared in ahead(requests) if decode_ahead else requests:
                 self._answer(request, prepared)
+                del prepared  # before the next one's pixels come beside it
         except (EOFError, ConnectionError):
             pass
         except MemoryError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import weakref
 from typing import List, Set
 
 import cv2
@@ -19,7 +20,7 @@ from edged.registry.spec import ModelFiles
 from edged.results import Stages
 from edged.worker import main
 from edged.worker.clock import Clock
-from edged.worker.decode import decode, whole
+from edged.worker.decode import Picture, decode, whole
 from edged.worker.model import Outcome, Prepared
 from tests.worker.engines.conftest import options, spec_of
 
@@ -35,6 +36,13 @@ class Record:
         self.done: List[str] = []
         self.threads: Set[int] = set()
         self.may_end = threading.Event()
+        self.most_frames = 0
+        self._frames: List[weakref.ref[Picture]] = []
+
+    def hold(self, frame: Picture) -> None:
+        """Remembers how many there are at one time."""
+        self._frames.append(weakref.ref(frame))
+        self.most_frames = max(self.most_frames, sum(one() is not None for one in self._frames))
 
     def note(self, what: str) -> None:
         self.done.append(what)
@@ -53,7 +61,9 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
             record.note("decode")
             if record.done.count("decode") == 2:
                 record.may_end.set()
-            return Prepared(whole(decode(data)), None, 0.0)
+            frame = decode(data)
+            record.hold(frame)
+            return Prepared(whole(frame), None, 0.0)
 
         def predict(
             self, prepared: Prepared, options: wire.PredictOptions, clock: Clock
@@ -96,6 +106,13 @@ def test_in_turn_there_is_one_thread(record: Record) -> None:
     _two_answers(LOAD)
     assert record.done == ["decode", "run", "decode", "run"]
     assert len(record.threads) == 1
+
+
+def test_in_turn_there_is_one_picture(record: Record) -> None:
+    """Two of 40 million pixels are 240 MB."""
+    record.may_end.set()
+    _two_answers(LOAD)
+    assert record.most_frames == 1
 
 
 @pytest.mark.parametrize("decode_ahead", [True, False])
