@@ -101,6 +101,8 @@ def main() -> None:
         state = f"{scratch}/state"
         for number, folder in enumerate(folders):
             models = one_by_one(folder, Path(scratch, str(number)))
+            if not models.exists():
+                sys.exit(f"no model in {folder} has a sample.jpg")
             for engine in ENGINES:
                 if importlib.util.find_spec(engine) is None:
                     continue

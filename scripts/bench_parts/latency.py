@@ -15,9 +15,9 @@ from scripts.bench_parts import wrk
 from scripts.bench_parts.capacity import Say, rate_of
 from scripts.bench_parts.contenders import Field, Http, Loop
 from scripts.bench_parts.lab import ROOT, Lab, environment
-from scripts.bench_parts.messages import Message, edged_message, edged_results, post
+from scripts.bench_parts.messages import Message, edged_message, edged_results, post, raw
 from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
-from scripts.bench_parts.names import APART, BARE, MOBILENET
+from scripts.bench_parts.names import APART, BARE, MOBILENET, THIN
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.processes import cpu_seconds
 from scripts.bench_parts.rounds import Series, interleave, percentile, spread
@@ -149,25 +149,40 @@ def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
 
 
 def show(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """What show=1 adds to a request, over drawing and encoding with nothing around."""
+    """What show=1 adds to a request, over drawing and encoding with nothing around.
+
+    Bare is drawing, encoding and the way of so many bytes more from a bare server.
+    """
     jpeg = picture(lab, "1080p")
     plain, drawn = (edged_message(lab, jpeg, "binary", show=wish) for wish in (False, True))
     models = models_folder(lab, [Instance(MOBILENET)])
-    with start_edged(lab, models) as server:
-        results = edged_results(post(server.url, plain))
-        say("show=1 at 1080p: with, without, drawing alone")
+    with start_edged(lab, models) as server, Field(lab, MOBILENET) as field:
+        answers = [post(server.url, message) for message in (plain, drawn)]
+        thin = field.get(THIN, jpeg)
+        assert isinstance(thin, Http)
+        asked = {"plain": (server.url, plain), "shown": (server.url, drawn)}
+        for name, answer in zip(("few", "many"), answers):
+            path = f"/bytes?count={len(msgspec.json.encode(answer))}"
+            asked[name] = thin.server.url, raw(jpeg, path)
+        say("show=1 at 1080p: with, without, drawing alone, the way alone")
 
         def measure(name: str) -> float:
             if name == "alone":
-                return _draw_alone(lab, jpeg, results)
-            return wrk.load(server.url, drawn if name == "shown" else plain, 1, lab.seconds).p50
+                return _draw_alone(lab, jpeg, edged_results(answers[0]))
+            return wrk.load(*asked[name], 1, lab.seconds).p50
 
-        series = interleave(("shown", "plain", "alone"), lab.rounds, measure)
+        series = interleave((*asked, "alone"), lab.rounds, measure)
+    alone = series["alone"]
     added_ms = [one - other for one, other in zip(series["shown"], series["plain"])]
-    found = [one / other for one, other in zip(added_ms, series["alone"])]
-    alone = statistics.median(series["alone"])
-    note = f"adds {statistics.median(added_ms):.2f} ms, alone {alone:.2f} ms"
-    return {"show_1080p": Outcome(*spread(found), note=note)}
+    way = [one - other for one, other in zip(series["many"], series["few"])]
+    note = f"adds {statistics.median(added_ms):.2f} ms, alone {statistics.median(alone):.2f} ms"
+    return {
+        "show_1080p": Outcome(
+            *spread([one / other for one, other in zip(added_ms, alone)]),
+            note=f"{note}, the way {statistics.median(way):.2f} ms",
+            bare=statistics.median(1 + one / other for one, other in zip(way, alone)),
+        )
+    }
 
 
 def _draw_alone(lab: Lab, jpeg: Path, results: List[Dict[str, Any]]) -> float:

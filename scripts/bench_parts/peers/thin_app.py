@@ -1,6 +1,8 @@
-"""The least that a server can be, for the sake of comparison: aiohttp and uvloop, a process
-for each core on one socket, the function called right in the handler. Nothing is checked,
-nothing is queued, and what crashes takes everything with it.
+"""The least that a server can be with the model in the process that answers: aiohttp and uvloop,
+a process for each core on one socket, the function called right in the handler. Nothing is
+checked, nothing is queued, and what crashes takes everything with it.
+
+`/bytes?count=N` answers with N bytes, for what their way alone takes.
 
     python -m scripts.bench_parts.peers.thin_app PORT CORES
 """
@@ -29,8 +31,13 @@ def serve(listening: socket.socket) -> None:
             body=msgspec.json.encode({"answer": answer}), content_type="application/json"
         )
 
+    async def send(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(body=bytes(int(request.query["count"])))
+
     app = web.Application(client_max_size=_MOST_BYTES)
     app.router.add_post("/predict", predict)
+    app.router.add_post("/bytes", send)
     uvloop.install()
     web.run_app(app, sock=listening, access_log=None, print=None)
 
