@@ -2,7 +2,7 @@
 
 A predictor takes one size only, and those of a text detector are large, so a size costs
 memory, and another one costs time. Measured with PP-OCR (detector v3, recognition v2 of
-6625 letters) on x86-64, one thread, a busy machine:
+6625 letters) on x86-64, one thread, a busy machine, Paddle Lite without AVX2:
 
 | | Paddle Lite | Paddle Inference |
 |---|---|---|
