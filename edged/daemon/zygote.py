@@ -11,7 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, NamedTuple, Optional, Set
 
 from edged import wire
 from edged.daemon.process import Death, LastWords, Process
@@ -34,7 +34,7 @@ _STDERR = 2
 class _Spawned(NamedTuple):
     pid: int
     channel: socket.socket
-    words: BinaryIO
+    words: socket.socket
     death: asyncio.Future[Death]
 
 
@@ -177,8 +177,7 @@ class Zygote:
         answer, warm = self._spawns.pop(message.id)
         self._warm.add(warm)
         if len(descriptors) == 2:
-            channel = socket.socket(fileno=descriptors[0])
-            words = os.fdopen(descriptors[1], "rb")
+            channel, words = (socket.socket(fileno=one) for one in descriptors)
             answer.set_result(_Spawned(message.pid, channel, words, death))
             return
         # The kernel could not hand them over; with its channel closed the worker ends.
@@ -231,7 +230,11 @@ def _settle(future: asyncio.Future[Any], outcome: object) -> None:
 
 
 async def _adopt(spawned: _Spawned, kill: Callable[[], None]) -> Process:
-    """asyncio closes what it could not take over."""
+    """asyncio closes what it could not take over.
+
+    Both are sockets: a pipe's descriptor uvloop closes twice, and between the two it may be
+    another thread's file.
+    """
     loop = asyncio.get_running_loop()
     try:
         reader, writer = await asyncio.open_unix_connection(sock=spawned.channel, limit=_READ_AHEAD)
@@ -239,7 +242,7 @@ async def _adopt(spawned: _Spawned, kill: Callable[[], None]) -> Process:
         spawned.words.close()
         raise
     try:
-        _, last_words = await loop.connect_read_pipe(LastWords, spawned.words)
+        _, last_words = await loop.create_unix_connection(LastWords, sock=spawned.words)
     except BaseException:
         writer.close()
         raise

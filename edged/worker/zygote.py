@@ -89,7 +89,7 @@ class Zygote:
         daemon_end, worker_end = socket.socketpair()
         for end in (daemon_end, worker_end):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _IN_ONE_GO)
-        words, stderr = os.pipe()
+        words, stderr = socket.socketpair()  # no pipe: see the daemon's `_adopt`
         zygote = os.getpid()
         try:
             pid = os.fork()
@@ -98,19 +98,21 @@ class Zygote:
             self._send(wire.NotSpawned(request, str(error)))
         if pid == 0:
             daemon_end.close()
-            os.close(words)
+            words.close()
             self._become_worker(zygote, worker_end, stderr)
         worker_end.close()
-        os.close(stderr)
+        stderr.close()
         try:
             if pid > 0:
                 self._children.add(pid)
-                self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words])
+                self._send(wire.Spawned(request, pid), [daemon_end.fileno(), words.fileno()])
         finally:
             daemon_end.close()
-            os.close(words)
+            words.close()
 
-    def _become_worker(self, zygote: int, channel: socket.socket, stderr: int) -> NoReturn:
+    def _become_worker(
+        self, zygote: int, channel: socket.socket, stderr: socket.socket
+    ) -> NoReturn:
         """The child's side of a fork: never returns into the loop, whatever happens."""
         try:
             die_with_parent(zygote)
@@ -118,9 +120,9 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # A library's prints end in the worker's stderr, never in the channel.
-            os.dup2(stderr, 1)
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            os.dup2(stderr.fileno(), 1)
+            os.dup2(stderr.fileno(), 2)
+            stderr.close()
             os.close(self._child_died)
             os.close(self._wake)
             self._control.close()
