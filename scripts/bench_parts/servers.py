@@ -146,16 +146,9 @@ def _fastapi(lab: Lab, port: int, folder: Path) -> List[str]:
     return [lab.python("fastapi"), "-m", "uvicorn", app, *options]
 
 
-def _thin(lab: Lab, port: int, folder: Path) -> List[str]:
-    return lab.module("peers.thin_app", port, lab.cores)
-
-
-def _apart(lab: Lab, port: int, folder: Path) -> List[str]:
-    return lab.module("peers.apart_app", port, lab.cores)
-
-
-def _litserve(lab: Lab, port: int, folder: Path) -> List[str]:
-    return lab.module("peers.litserve_app", port, lab.cores, venv="litserve")
+def _app(name: str, venv: str = "own") -> Callable[[Lab, int, Path], List[str]]:
+    """A module of peers/ that takes a port and a number of cores."""
+    return lambda lab, port, folder: lab.module(f"peers.{name}_app", port, lab.cores, venv=venv)
 
 
 def _mlserver(lab: Lab, port: int, folder: Path) -> List[str]:
@@ -193,10 +186,14 @@ def _v2_answer(document: Any) -> Answer:
 
 
 PEERS = (
-    Peer("thin", _thin, lambda lab, picture: raw(picture, "/predict")),
-    Peer("apart", _apart, lambda lab, picture: raw(picture, "/predict")),
+    Peer("thin", _app("thin"), lambda lab, picture: raw(picture, "/predict")),
+    Peer("apart", _app("apart"), lambda lab, picture: raw(picture, "/predict")),
     Peer("fastapi", _fastapi, lambda lab, picture: raw(picture, "/predict")),
-    Peer("litserve", _litserve, lambda lab, picture: form(lab, picture, "/predict", "picture", {})),
+    Peer(
+        "litserve",
+        _app("litserve", "litserve"),
+        lambda lab, picture: form(lab, picture, "/predict", "picture", {}),
+    ),
     Peer(
         "mlserver",
         _mlserver,

@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 import weakref
-from typing import List, Set
+from contextlib import contextmanager
+from typing import Iterator, List, Set
 
 import cv2
 import msgspec
@@ -77,22 +78,34 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
     return record
 
 
-def _two_answers(load: wire.Load) -> None:
+@contextmanager
+def serving(load: wire.Load) -> Iterator[socket.socket]:
+    """The daemon's end of a worker that has loaded; it ends when that does."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(SECONDS)
         server = threading.Thread(target=main.serve, args=(theirs,))
         server.start()
         ours.sendall(wire.encode(load))
-        for number in (1, 2):
-            infer = wire.Infer(number, wire.PredictOptions(), time.monotonic() + 60)
-            ours.sendall(wire.encode(infer, len(PICTURE)) + PICTURE)
-        messages = [receive(ours) for _ in range(3)]
+        assert receive(ours) == wire.Loaded()
+        yield ours
         ours.shutdown(socket.SHUT_WR)
         server.join(SECONDS)
-    kinds = [type(message).__name__ for message in messages]
-    assert kinds == ["Loaded", "Answer", "Answer"]
-    assert not server.is_alive()
+        assert not server.is_alive()
+
+
+def ask(channel: socket.socket, number: int, seconds: float) -> None:
+    """For an answer within so many seconds."""
+    infer = wire.Infer(number, wire.PredictOptions(), time.monotonic() + seconds)
+    channel.sendall(wire.encode(infer, len(PICTURE)) + PICTURE)
+
+
+def _two_answers(load: wire.Load) -> None:
+    with serving(load) as channel:
+        for number in (1, 2):
+            ask(channel, number, 60)
+        kinds = [type(receive(channel)).__name__ for _ in range(2)]
+    assert kinds == ["Answer", "Answer"]
 
 
 def test_one_is_decoded_while_another_runs(record: Record) -> None:
@@ -117,18 +130,9 @@ def test_in_turn_there_is_one_picture(record: Record) -> None:
 
 @pytest.mark.parametrize("decode_ahead", [True, False])
 def test_what_nobody_waits_for_is_not_even_decoded(record: Record, decode_ahead: bool) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(SECONDS)
-        load = msgspec.structs.replace(LOAD, decode_ahead=decode_ahead)
-        server = threading.Thread(target=main.serve, args=(theirs,))
-        server.start()
-        infer = wire.Infer(1, wire.PredictOptions(), time.monotonic() - 1)
-        ours.sendall(wire.encode(load) + wire.encode(infer, len(PICTURE)) + PICTURE)
-        messages = [receive(ours) for _ in range(2)]
-        ours.shutdown(socket.SHUT_WR)
-        server.join(SECONDS)
-    assert messages[1] == wire.Failure(1, "DeadlinePassed", DeadlinePassed.when)
+    with serving(msgspec.structs.replace(LOAD, decode_ahead=decode_ahead)) as channel:
+        ask(channel, 1, -1)
+        assert receive(channel) == wire.Failure(1, "DeadlinePassed", DeadlinePassed.when)
     assert record.done == []
 
 
@@ -151,22 +155,13 @@ def test_what_nobody_waits_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     """Between two parts, of which the daemon hears; the next request finds the worker well."""
     monkeypatch.setattr(main, "Model", LongModel)
     monkeypatch.setattr(main, "limit_memory", lambda limit: None)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(SECONDS)
-        server = threading.Thread(target=main.serve, args=(theirs,))
-        server.start()
-        ours.sendall(wire.encode(LOAD))
+    with serving(LOAD) as channel:
         for number, seconds in ((1, 1.0), (2, -1.0)):
-            infer = wire.Infer(number, wire.PredictOptions(), time.monotonic() + seconds)
-            ours.sendall(wire.encode(infer, len(PICTURE)) + PICTURE)
-        assert isinstance(receive(ours), wire.Loaded)
-        messages = [receive(ours)]
+            ask(channel, number, seconds)
+        messages = [receive(channel)]
         while messages[-1] != wire.Failure(2, "DeadlinePassed", DeadlinePassed.when):
-            messages.append(receive(ours))
+            messages.append(receive(channel))
             assert len(messages) < 30, "it goes on for nobody"
-        ours.shutdown(socket.SHUT_WR)
-        server.join(SECONDS)
     *parts, first, _ = messages
     assert first == wire.Failure(1, "DeadlinePassed", DeadlinePassed.when)
     assert len(parts) > 1

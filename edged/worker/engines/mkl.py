@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 _SWITCH = "MKL_DEBUG_CPU_TYPE"
@@ -17,6 +18,7 @@ _AVX2 = "5"
 _AVX2_FLAGS = frozenset({"avx2", "fma"})
 
 
+@lru_cache(maxsize=None)  # once, not for each network
 def prefer_avx2() -> None:
     """In this process and its children, if MKL would pass over it. Whoever has set the switch
     keeps what it says.

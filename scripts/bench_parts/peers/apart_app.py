@@ -26,23 +26,13 @@ _IN_ONE_GO = 2 << 20
 
 
 def work(channel: socket.socket) -> None:
-    """A picture, its answer, and the next, for ever."""
+    """A picture, its answer, and the next, until the server has gone."""
     function = of_environment()
-    while True:
-        body = _exactly(channel, *_LENGTH.unpack(_exactly(channel, _LENGTH.size)))
-        answer = msgspec.json.encode({"answer": function(body)})
+    while head := channel.recv(_LENGTH.size, socket.MSG_WAITALL):
+        (size,) = _LENGTH.unpack(head)
+        picture = channel.recv(size, socket.MSG_WAITALL)
+        answer = msgspec.json.encode({"answer": function(picture)})
         channel.sendall(_LENGTH.pack(len(answer)) + answer)
-
-
-def _exactly(channel: socket.socket, size: int) -> bytes:
-    buffer = bytearray(size)
-    view = memoryview(buffer)
-    while view:
-        count = channel.recv_into(view)
-        if count == 0:
-            sys.exit()
-        view = view[count:]
-    return cast(bytes, buffer)
 
 
 class Process(asyncio.Protocol):
@@ -102,6 +92,7 @@ def main(port: str, cores: str) -> None:
             for channel in (ours, *channels):
                 channel.close()
             work(theirs)
+            return
         theirs.close()
         channels.append(ours)
     uvloop.run(serve(int(port), channels))
