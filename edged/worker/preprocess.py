@@ -69,17 +69,21 @@ class Preprocess:
         without what a pad adds to it; `im_size` [[h, w]] of the picture as it came.
         """
         width, height = size or (picture.shape[1], picture.shape[0])
+        feeds: Dict[str, Array] = {self.image: self._picture_input(picture, (width, height), into)}
+        if len(self._dtypes) > 1:
+            self._tell_sizes(feeds, width, height)
+        return feeds
+
+    def _tell_sizes(self, feeds: Dict[str, Array], width: int, height: int) -> None:
         placement = place(self._geometry, width, height)
         told = {
             "scale_factor": (placement.scale_y, placement.scale_x),
             "im_shape": (placement.resized[1], placement.resized[0]),
             "im_size": (height, width),
         }
-        feeds: Dict[str, Array] = {self.image: self._picture_input(picture, (width, height), into)}
         for name, dtype in self._dtypes.items():
             if name != self.image:
                 feeds[name] = np.array([told[name]], dtype)
-        return feeds
 
     def _picture_input(
         self, picture: Picture, size: Size, into: Optional[npt.NDArray[Any]]

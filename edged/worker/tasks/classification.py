@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from edged.errors import BadOutput
 from edged.registry.spec import ModelSpec
-from edged.results import Result, clip_bbox
+from edged.results import BBox, Result
 from edged.worker.engines import Array
 
 _Floats = npt.NDArray[np.float32]
+
+_FEW = 10
 
 
 def results(
@@ -26,10 +28,7 @@ def results(
     shape = outputs[0].shape  # some graphs end in a pooling: [1, C, 1, 1]
     if outputs[0].size != max(shape, default=0):
         raise BadOutput(f"a classifier answers [1, C], this one {list(shape)}")
-    with np.errstate(over="ignore"):
-        scores = outputs[0].reshape(-1).astype(np.float32)
-    if not np.isfinite(scores).all():  # they were, in 64 bits
-        raise BadOutput("a classifier's scores have room in 32 bits, not these")
+    scores = _in_32_bits(outputs[0].reshape(-1))
     if spec.classes.answer == "each":
         probabilities = _each_its_own(scores)
         best = _over_thresholds(probabilities, spec)
@@ -40,7 +39,7 @@ def results(
         if len(probabilities) != 2:
             raise BadOutput(f"of two classes one is to be answered, here are {len(probabilities)}")
         best = np.array([int(probabilities[1] >= spec.threshold)])
-    frame = clip_bbox(0, 0, width, height, width, height)
+    frame = BBox(0.0, 0.0, float(width), float(height))
     return [
         Result(
             index=int(index),
@@ -52,13 +51,25 @@ def results(
     ]
 
 
+def _in_32_bits(scores: Array) -> _Floats:
+    if scores.dtype == np.float32:
+        return scores.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        narrowed = scores.astype(np.float32)
+    if not np.isfinite(narrowed).all():
+        raise BadOutput("a classifier's scores have room in 32 bits, not these")
+    return narrowed
+
+
 def _most_probable(probabilities: _Floats, count: int) -> npt.NDArray[np.intp]:
-    """The first `count` of `_sorted`, without sorting the others."""
-    if count >= len(probabilities):
-        return _sorted(probabilities)
-    least = np.partition(probabilities, -count)[-count]
-    candidates = np.flatnonzero(probabilities >= least)
-    best: npt.NDArray[np.intp] = candidates[_sorted(probabilities[candidates])[:count]]
+    """The first `count` of `_sorted`; a few of many are found sooner one after the other."""
+    if count > _FEW or count > len(probabilities):
+        return _sorted(probabilities)[:count]
+    left = probabilities.copy()
+    best = np.empty(count, np.intp)
+    for place in range(count):
+        best[place] = index = left.argmax()
+        left[index] = -1
     return best
 
 
