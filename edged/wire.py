@@ -167,13 +167,13 @@ def encode(message: Union[ToWorker, FromWorker], payload_size: int = 0) -> bytes
     return _LENGTHS.pack(len(body), payload_size) + body
 
 
-def decode_lengths(prefix: Union[bytes, bytearray]) -> Tuple[int, int]:
+def decode_lengths(prefix: Union[bytes, bytearray, memoryview]) -> Tuple[int, int]:
     """(message length, payload length) from the first `LENGTHS_SIZE` bytes of a frame."""
     message, payload = _LENGTHS.unpack(prefix)
     return message, payload
 
 
-def decode_from_worker(body: bytes) -> FromWorker:
+def decode_from_worker(body: Union[bytes, memoryview]) -> FromWorker:
     message: FromWorker = _from_worker.decode(body)
     return message
 

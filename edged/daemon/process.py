@@ -9,6 +9,7 @@ from collections import deque
 from typing import Callable, Deque, NamedTuple, Optional
 
 from edged import wire
+from edged.daemon.channel import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +81,7 @@ class Process(NamedTuple):
     """A forked worker: its channel, and its end when that comes or `kill` is called."""
 
     pid: int
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    channel: Channel
     death: asyncio.Future[Death]
     words: LastWords
     kill: Callable[[], None]

@@ -96,13 +96,13 @@ class Worker:
         """Whether it may be sent a job, if `room` is the most it may hold with it."""
         if not self.ready or self.retiring or len(self.jobs) >= room:
             return False
-        if self._process.writer.is_closing():  # its death is only being waited for
+        if self._process.channel.closing:  # its death is only being waited for
             return False
         return not any(job.alone for job in self.jobs.values())
 
     async def load(self, load: Union[wire.Load, wire.LoadNothing]) -> wire.Loaded:
         """Raises EdgedError when the model cannot be served, WorkerLost when the process died."""
-        self._process.writer.write(wire.encode(load))
+        self._process.channel.send([wire.encode(load)])
         message, _ = await self._receive()
         if isinstance(message, wire.Loaded):
             return message
@@ -116,7 +116,7 @@ class Worker:
         self._last_id += 1
         self.jobs[self._last_id] = job
         infer = wire.Infer(self._last_id, job.options, job.deadline)
-        self._process.writer.writelines([wire.encode(infer, len(job.image)), job.image])
+        self._process.channel.send([wire.encode(infer, len(job.image)), job.image])
 
     async def next_finished(self) -> Finished:
         """Waits for the next job to be done and settles its answer. Raises WorkerLost."""
@@ -141,7 +141,7 @@ class Worker:
 
     def close(self) -> None:
         """Ends the process once it has done what was sent: its channel says so."""
-        self._process.writer.close()
+        self._process.channel.close()
 
     def kill(self) -> None:
         self._process.kill()
@@ -183,14 +183,10 @@ class Worker:
         return Finished(job, error, took, 0)
 
     async def _receive(self) -> Tuple[wire.FromWorker, bytes]:
-        reader = self._process.reader
         try:
-            lengths = wire.decode_lengths(await reader.readexactly(wire.LENGTHS_SIZE))
-            message = await reader.readexactly(lengths[0])
-            payload = await reader.readexactly(lengths[1]) if lengths[1] else b""
-        except (asyncio.IncompleteReadError, ConnectionError):
+            return await self._process.channel.receive()
+        except ConnectionError:
             raise await self._lost() from None
-        return wire.decode_from_worker(message), payload
 
     async def _lost(self) -> WorkerLost:
         death = await self.end()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Callable, Dict, NamedTuple, Optional, Set
 
 from edged import wire
+from edged.daemon.channel import Channel
 from edged.daemon.process import Death, LastWords, Process
 from edged.errors import EdgedError
 
@@ -21,7 +22,6 @@ _log = logging.getLogger(__name__)
 
 _PACKET = 4096
 _TWO_DESCRIPTORS = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-_READ_AHEAD = 1 << 20
 _RESTART_PAUSES = (0.0, 0.2, 1.0, 5.0)
 # Seconds until a fork server that is silent counts as hung. Before its first worker it
 # imports numpy and cv2, maybe from a cold SD card.
@@ -237,13 +237,13 @@ async def _adopt(spawned: _Spawned, kill: Callable[[], None]) -> Process:
     """
     loop = asyncio.get_running_loop()
     try:
-        reader, writer = await asyncio.open_unix_connection(sock=spawned.channel, limit=_READ_AHEAD)
+        _, channel = await loop.create_unix_connection(Channel, sock=spawned.channel)
     except BaseException:
         spawned.words.close()
         raise
     try:
         _, last_words = await loop.create_unix_connection(LastWords, sock=spawned.words)
     except BaseException:
-        writer.close()
+        channel.close()
         raise
-    return Process(spawned.pid, reader, writer, spawned.death, last_words, kill)
+    return Process(spawned.pid, channel, spawned.death, last_words, kill)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 
 from edged import wire
+from edged.daemon.channel import Channel
 from edged.daemon.worker import Job, Worker
 from edged.errors import DeadlinePassed
+from tests.daemon.test_channel import feed
 
 
-class Channel:
-    """A process of which only the channel is used; `answer` is what it says to each request."""
+class Process(Channel):
+    """Of which only the channel is used; `answer` is what it says to each request."""
 
     def __init__(self, answer: str) -> None:
-        self.reader = asyncio.StreamReader()
-        self.writer = self
+        super().__init__()
+        self.channel = self
         self._answer = answer
         self._asked = 0
 
-    def writelines(self, frame: Any) -> None:
+    def send(self, parts: Sequence[bytes]) -> None:
         self._asked += 1
         failure = wire.Failure(self._asked, self._answer, "")
-        self.reader.feed_data(wire.encode(wire.Running(self._asked)) + wire.encode(failure))
+        feed(self, wire.encode(wire.Running(self._asked)) + wire.encode(failure))
 
 
 @pytest.mark.parametrize(("answer", "failures"), [("DeadlinePassed", 0), ("EngineError", 3)])
@@ -32,7 +34,7 @@ def test_it_is_no_failure_of_the_worker(answer: str, failures: int) -> None:
     """After some failures in a row a worker is replaced, which takes seconds."""
 
     async def ask() -> None:
-        process: Any = Channel(answer)
+        process: Any = Process(answer)
         worker = Worker(process)
         loop = asyncio.get_running_loop()
         for _ in range(3):
