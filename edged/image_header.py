@@ -77,27 +77,38 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
     skipped, as libjpeg does. Raises BadImage where `data` ends before it does.
     """
     end = 2
-    for _ in range(_MOST_SEGMENTS):
-        start = data.find(b"\xff", end)
-        after_fill = _NO_FILL.search(data, start) if start >= 0 else None
-        if after_fill is None:
-            raise BadImage("the image's header is cut short")
-        start = after_fill.start() - 1
-        marker = data[start + 1]
-        end = start + 2
-        if marker == 0 or marker in _ALONE:
-            continue
-        if marker != _EOI:
-            if end + 2 > len(data):
-                raise BadImage("the image's header is cut short")
-            (length,) = struct.unpack_from(">H", data, end)
-            if length < 2:
-                raise BadImage("the JPEG's markers are broken")
-            end += length
-        yield Segment(marker, start, end)
-        if marker in (_SOS, _EOI):
-            return
+    try:
+        for _ in range(_MOST_SEGMENTS):
+            start = end
+            marker = data[start + 1]
+            if data[start] != 0xFF or marker == 0xFF:
+                start = _next_marker(data, start)
+                marker = data[start + 1]
+            end = start + 2
+            if marker == 0 or marker in _ALONE:
+                continue
+            if marker != _EOI:
+                length = data[end] << 8 | data[end + 1]
+                if length < 2:
+                    raise BadImage("the JPEG's markers are broken")
+                end += length
+            yield Segment(marker, start, end)
+            if marker in (_SOS, _EOI):
+                return
+    except IndexError:
+        raise BadImage("the image's header is cut short") from None
     raise BadImage("the JPEG has too many segments")
+
+
+def _next_marker(data: Data, at: int) -> int:
+    """Where the 0xFF of the next marker is: behind what stands between segments, and behind
+    others that fill the space in front of it. Raises BadImage.
+    """
+    start = data.find(b"\xff", at)
+    after_fill = _NO_FILL.search(data, start) if start >= 0 else None
+    if after_fill is None:
+        raise BadImage("the image's header is cut short")
+    return after_fill.start() - 1
 
 
 def _jpeg(data: Data) -> ImageHeader:

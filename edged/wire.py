@@ -192,7 +192,7 @@ def decode_from_zygote(packet: bytes) -> FromZygote:
     return message
 
 
-def receive(channel: socket.socket) -> Tuple[ToWorker, bytearray]:
+def receive(channel: socket.socket) -> Tuple[ToWorker, bytes]:
     """The worker's side: blocks for one whole frame. Raises EOFError when the daemon has gone."""
     message, payload = decode_lengths(_receive_exactly(channel, LENGTHS_SIZE))
     return _to_worker.decode(_receive_exactly(channel, message)), _receive_exactly(channel, payload)
@@ -205,12 +205,11 @@ def send(channel: socket.socket, message: FromWorker, payload: bytes = b"") -> N
         channel.sendall(payload)
 
 
-def _receive_exactly(channel: socket.socket, size: int) -> bytearray:
-    buffer = bytearray(size)
-    view = memoryview(buffer)
-    while view:
-        count = channel.recv_into(view)
-        if count == 0:
+def _receive_exactly(channel: socket.socket, size: int) -> bytes:
+    received = channel.recv(size, socket.MSG_WAITALL) if size else b""
+    while len(received) < size:  # it was stopped and continued meanwhile, or the daemon has gone
+        more = channel.recv(size - len(received), socket.MSG_WAITALL)
+        if not more:
             raise EOFError
-        view = view[count:]
-    return buffer
+        received += more
+    return received

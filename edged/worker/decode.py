@@ -98,7 +98,12 @@ def _decode_jpeg(data: Data, header: ImageHeader, least: Tuple[int, int] = (0, 0
     for candidate, strict in _readings(data):
         try:
             picture: Picture = simplejpeg.decode_jpeg(
-                candidate, "BGR", min_width=least[0], min_height=least[1], strict=strict
+                candidate,
+                "BGR",
+                min_width=least[0],
+                min_height=least[1],
+                strict=strict,
+                buffer=None if least[0] else _pixel_memory(header.width, header.height),
             )
             return picture
         except ValueError as error:
@@ -108,6 +113,15 @@ def _decode_jpeg(data: Data, header: ImageHeader, least: Tuple[int, int] = (0, 0
     if "colorspace" in reason or "color conversion" in reason:  # CMYK, which cv2 converts
         return _decode_cv2(data, "JPEG", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     raise BadImage(f"the JPEG does not decode: {reason}")
+
+
+def _pixel_memory(width: int, height: int) -> npt.NDArray[np.uint8]:
+    """For (height, width, 3), at an odd multiple of 8.
+
+    On x86 libjpeg-turbo writes rows that begin at a multiple of 16 or 32 past the caches, out of
+    which whoever resizes the picture next would have read them.
+    """
+    return np.empty(width * height * 3 + 8, np.uint8)[8:]
 
 
 def _readings(data: Data) -> Iterator[Tuple[Data, bool]]:

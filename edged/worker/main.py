@@ -67,7 +67,7 @@ class _Server:
                 raise TypeError(request)
             yield request, self._prepare(request, payload)
 
-    def _prepare(self, request: wire.Infer, payload: bytearray) -> Union[Prepared, EdgedError]:
+    def _prepare(self, request: wire.Infer, payload: bytes) -> Union[Prepared, EdgedError]:
         try:
             _check(request)
             return self._model.prepare(payload, request.options)
