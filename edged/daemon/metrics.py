@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, Literal, NamedTuple, Optional, Tuple, Type, Union
+from bisect import bisect_left
+from collections import defaultdict
+from itertools import accumulate
+from typing import Dict, Iterator, Literal, Mapping, NamedTuple, Optional, Tuple, Type, Union
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from edged.daemon.record import Visit
-from edged.daemon.samples import Samples
+from edged.daemon.samples import Labels, Samples
 
 Code = Union[int, str]
 
@@ -139,79 +141,95 @@ PROCESS_METRICS = {
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STAGES = ("request", "queue", "decode", "run", "draw")
-_BY_NAME = {metric.name: metric for metric in METRICS}
-
-_Family = Union[CounterMetricFamily, GaugeMetricFamily]
-_FAMILIES: Dict[str, Type[_Family]] = {
-    "sampled counter": CounterMetricFamily,
-    "sampled gauge": GaugeMetricFamily,
-}
+_BOUNDS = tuple(map(floatToGoString, (*_BUCKETS, float("inf"))))
 
 
 class Metrics:
     """What is counted as it happens. Of a client's words none becomes a label: a mid is there
     only when a model has it.
+
+    The counting is done here, by the loop: prometheus_client's own locks and walks through the
+    buckets take five times as long, for every request.
     """
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._sampled = _Sampled()
-        self._registry.register(self._sampled)
-        requests = _BY_NAME["edged_requests_total"]
-        self._requests = Counter(
-            requests.name, requests.help, requests.labels, registry=self._registry
-        )
-        self._stages = {name: self._histogram(f"edged_{name}_seconds") for name in _STAGES}
-        # Looking a child up by its labels costs more than the counting.
-        self._requests_by: Dict[Tuple[Optional[int], str, Code], Counter] = {}
-        self._stages_by: Dict[Optional[int], Dict[str, Histogram]] = {}
-
-    def _histogram(self, name: str) -> Histogram:
-        metric = _BY_NAME[name]
-        return Histogram(
-            name, metric.help, metric.labels, registry=self._registry, buckets=_BUCKETS
-        )
+        self._requests: Dict[Tuple[Optional[int], str, Code], int] = defaultdict(int)
+        self._stages: Dict[Tuple[str, Optional[int]], _Histogram] = defaultdict(_Histogram)
+        self._collected = _Collected()
+        self._registry.register(self._collected)
 
     def count(self, mid: Optional[int], dialect: str, code: Code) -> None:
         """One request more; `mid` is None where no model was reached."""
-        labels = mid, dialect, code
-        child = self._requests_by.get(labels)
-        if child is None:
-            child = self._requests.labels(label(mid), dialect, code)
-            self._requests_by[labels] = child
-        child.inc()
+        self._requests[mid, dialect, code] += 1
 
     def time(self, visit: Visit, total: float) -> None:
         """A request for that model is over, `total` seconds after it came."""
-        children = self._stages_by.get(visit.mid)
-        if children is None:
-            mid = label(visit.mid)
-            children = {name: whole.labels(mid) for name, whole in self._stages.items()}
-            self._stages_by[visit.mid] = children
-        children["request"].observe(total)
+        self._stages["request", visit.mid].observe(total)
         for stage, ms in visit.times.items():
-            if stage in children:
-                children[stage].observe(ms / 1000)
+            if stage in _STAGES:
+                self._stages[stage, visit.mid].observe(ms / 1000)
 
     def render(self, samples: Samples) -> bytes:
-        """All of them with `samples`, in Prometheus's text format 0.0.4. Reads files."""
-        self._sampled.samples = samples
+        """All of them with `samples`, in Prometheus's text format 0.0.4. Reads files. May be
+        called on another thread than the others, by one at a time.
+        """
+        requests: Dict[Labels, float] = {
+            (label(mid), dialect, str(code)): count
+            for (mid, dialect, code), count in list(self._requests.items())
+        }
+        histograms: Dict[str, Dict[str, _Histogram]] = defaultdict(dict)
+        for (stage, mid), histogram in list(self._stages.items()):
+            histograms[f"edged_{stage}_seconds"][label(mid)] = histogram
+        self._collected.samples = {**samples, "edged_requests_total": requests}
+        self._collected.histograms = histograms
         return generate_latest(self._registry)
 
 
-class _Sampled(Collector):
+class _Histogram:
+    """How many observations there were in each of `_BUCKETS` and beyond, and their sum."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(_BOUNDS)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def add_to(self, family: HistogramMetricFamily, mid: str) -> None:
+        family.add_metric([mid], list(zip(_BOUNDS, accumulate(self._counts))), self._sum)
+
+
+class _Collected(Collector):
+    """What the registry is told of METRICS, in their order."""
+
     def __init__(self) -> None:
         self.samples: Samples = {}
+        self.histograms: Mapping[str, Mapping[str, _Histogram]] = {}
 
-    def collect(self) -> Iterator[_Family]:
+    def collect(self) -> Iterator[Family]:
         for metric in METRICS:
-            if metric.kind in _FAMILIES:
-                family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
+            family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
+            if isinstance(family, HistogramMetricFamily):
+                for mid, histogram in self.histograms.get(metric.name, {}).items():
+                    histogram.add_to(family, mid)
+            else:
                 for labels, value in self.samples.get(metric.name, {}).items():
                     family.add_metric(labels, value)
-                yield family
+            yield family
+
+
+_Family = Union[CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily]
+_FAMILIES: Dict[str, Type[_Family]] = {
+    "counter": CounterMetricFamily,
+    "histogram": HistogramMetricFamily,
+    "sampled counter": CounterMetricFamily,
+    "sampled gauge": GaugeMetricFamily,
+}
 
 
 def label(mid: Optional[int]) -> str:
