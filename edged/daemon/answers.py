@@ -13,6 +13,8 @@ from edged.errors import EdgedError
 
 _MSGPACK = "application/msgpack"
 
+Picture = Union[bytes, msgspec.Raw, msgspec.UnsetType]
+
 _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
 
@@ -21,11 +23,14 @@ def wants_msgpack(request: web.Request) -> bool:
     return _MSGPACK in request.headers.get("Accept", "").lower()
 
 
-def picture(request: web.Request, jpeg: bytes) -> Union[str, bytes, msgspec.UnsetType]:
+def picture(request: web.Request, jpeg: bytes) -> Picture:
     """A drawn picture as the answer carries it: base64 text in JSON, bytes in msgpack."""
     if not jpeg:
         return msgspec.UNSET
-    return jpeg if wants_msgpack(request) else pybase64.b64encode_as_string(jpeg)
+    if wants_msgpack(request):
+        return jpeg
+    # As JSON already: of a string msgspec looks at every character for one to escape.
+    return msgspec.Raw(b'"' + pybase64.b64encode(jpeg) + b'"')
 
 
 def retry_after(error: EdgedError) -> Dict[str, str]:

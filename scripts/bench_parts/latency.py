@@ -16,7 +16,7 @@ from scripts.bench_parts.capacity import Say, rate_of
 from scripts.bench_parts.contenders import Field, Http, Loop
 from scripts.bench_parts.lab import ROOT, Lab, environment
 from scripts.bench_parts.messages import Message, edged_message, edged_results, post, raw
-from scripts.bench_parts.models import Instance, folder_of, models_folder, spec_of
+from scripts.bench_parts.models import Instance, folder_of, models_folder
 from scripts.bench_parts.names import APART, BARE, MOBILENET, THIN
 from scripts.bench_parts.pictures import picture
 from scripts.bench_parts.processes import cpu_seconds
@@ -26,7 +26,7 @@ from scripts.bench_parts.targets import Outcome
 
 _TAIL_LOAD, _OVERLOAD = 0.7, 3.0
 _PROBES = 20
-_DRAWN = 40
+_DRAWN = 80
 
 
 def added(lab: Lab, say: Say) -> Dict[str, Outcome]:
@@ -149,51 +149,54 @@ def overload(lab: Lab, say: Say) -> Dict[str, Outcome]:
 
 
 def show(lab: Lab, say: Say) -> Dict[str, Outcome]:
-    """What show=1 adds to a request, over drawing and encoding with nothing around.
+    """What show=1 adds to a request, over drawing and encoding by themselves.
 
-    Bare is drawing, encoding and the way of so many bytes more from a bare server.
+    Bare is what they add to a loop with the model, and the way of so many bytes more from a bare
+    server.
     """
     jpeg = picture(lab, "1080p")
     plain, drawn = (edged_message(lab, jpeg, "binary", show=wish) for wish in (False, True))
     models = models_folder(lab, [Instance(MOBILENET)])
+    found: Dict[str, Series] = {name: [] for name in ("added", "alone", "in_loop", "way")}
     with start_edged(lab, models) as server, Field(lab, MOBILENET) as field:
         answers = [post(server.url, message) for message in (plain, drawn)]
         thin = field.get(THIN, jpeg)
         assert isinstance(thin, Http)
-        asked = {"plain": (server.url, plain), "shown": (server.url, drawn)}
-        for name, answer in zip(("few", "many"), answers):
-            path = f"/bytes?count={len(msgspec.json.encode(answer))}"
-            asked[name] = thin.server.url, raw(jpeg, path)
-        say("show=1 at 1080p: with, without, drawing alone, the way alone")
+        sizes = [len(msgspec.json.encode(answer)) for answer in answers]
+        few, many = (raw(jpeg, f"/bytes?count={size}") for size in sizes)
+        say("show=1 at 1080p: with, without, drawing alone and in a loop, the way alone")
 
-        def measure(name: str) -> float:
-            if name == "alone":
-                return _draw_alone(lab, jpeg, edged_results(answers[0]))
-            return wrk.load(*asked[name], 1, lab.seconds).p50
+        def longer(url: str, more: Message, less: Message) -> float:
+            one, other = (wrk.load(url, message, 1, lab.seconds).p50 for message in (more, less))
+            return one - other
 
-        series = interleave((*asked, "alone"), lab.rounds, measure)
-    alone = series["alone"]
-    added_ms = [one - other for one, other in zip(series["shown"], series["plain"])]
-    way = [one - other for one, other in zip(series["many"], series["few"])]
-    note = f"adds {statistics.median(added_ms):.2f} ms, alone {statistics.median(alone):.2f} ms"
+        for _ in range(lab.rounds):
+            found["added"].append(longer(server.url, drawn, plain))
+            found["way"].append(longer(thin.server.url, many, few))
+            for name, spent in _draw_alone(lab, jpeg, edged_results(answers[0])).items():
+                found[name].append(spent)
+    medians = {name: statistics.median(series) for name, series in found.items()}
+    note = (
+        "adds {added:.2f} ms, alone {alone:.2f} ms, in a loop {in_loop:.2f}, the way {way:.2f} ms"
+    )
     return {
         "show_1080p": Outcome(
-            *spread([one / other for one, other in zip(added_ms, alone)]),
-            note=f"{note}, the way {statistics.median(way):.2f} ms",
-            bare=statistics.median(1 + one / other for one, other in zip(way, alone)),
+            *spread([one / other for one, other in zip(found["added"], found["alone"])]),
+            note=note.format(**medians),
+            bare=(medians["in_loop"] + medians["way"]) / medians["alone"],
         )
     }
 
 
-def _draw_alone(lab: Lab, jpeg: Path, results: List[Dict[str, Any]]) -> float:
-    task = spec_of(folder_of(lab, MOBILENET)).task
+def _draw_alone(lab: Lab, jpeg: Path, results: List[Dict[str, Any]]) -> Dict[str, float]:
     text = msgspec.json.encode(results).decode()
     said = subprocess.run(
-        lab.module("draw", jpeg, task, text, _DRAWN),
+        lab.module("draw", jpeg, folder_of(lab, MOBILENET), text, _DRAWN),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
         check=True,
     )
-    return float(said.stdout)
+    spent: Dict[str, float] = json.loads(said.stdout.strip().rpartition("\n")[2])
+    return spent

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from edged.config import Settings
 from edged.daemon import record
-from edged.daemon.answers import picture, respond, retry_after
+from edged.daemon.answers import Picture, picture, respond, retry_after
 from edged.daemon.bodies import MOST_DIGITS, decode_base64, parse_json, parse_mid
 from edged.daemon.dialects import update
 from edged.daemon.routes import Caller, Handler, Route
@@ -40,7 +40,7 @@ _SUCCESS = "success"
 
 class Data(msgspec.Struct):
     result: List[Result]
-    image: Union[str, bytes, msgspec.UnsetType] = msgspec.UNSET
+    image: Picture = msgspec.UNSET
 
 
 class Entry(msgspec.Struct):
@@ -48,7 +48,7 @@ class Entry(msgspec.Struct):
 
     model_id: int
     result: List[Result]
-    image: Union[str, bytes, msgspec.UnsetType] = msgspec.UNSET
+    image: Picture = msgspec.UNSET
     code: Union[int, msgspec.UnsetType] = msgspec.UNSET
     msg: Union[str, msgspec.UnsetType] = msgspec.UNSET
 
