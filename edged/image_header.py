@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Iterator, NamedTuple, Tuple, Union
+from typing import Iterator, NamedTuple, Tuple
 
 from edged.errors import BadImage
 
@@ -28,8 +28,6 @@ _MOST_SEGMENTS = 4096
 _MOST_EXIF = 1 << 16  # bytes: a JPEG has room for no more, and the tag is near its beginning
 _EXIF = b"Exif\0\0"
 
-Data = Union[bytes, bytearray]
-
 
 class ImageHeader(NamedTuple):
     """`width` and `height` are in pixels as stored, before `orientation` (1-8) is applied.
@@ -44,7 +42,7 @@ class ImageHeader(NamedTuple):
     in_scans: bool = False
 
 
-def read_header(data: Data) -> ImageHeader:
+def read_header(data: bytes) -> ImageHeader:
     """Raises BadImage when `data` is not a JPEG, PNG, BMP or WebP with a whole header."""
     try:
         if data[:2] == b"\xff\xd8":
@@ -72,7 +70,7 @@ class Segment(NamedTuple):
     end: int
 
 
-def jpeg_segments(data: Data) -> Iterator[Segment]:
+def jpeg_segments(data: bytes) -> Iterator[Segment]:
     """Up to the first scan (its header is the last). Bytes that stand between segments are
     skipped, as libjpeg does. Raises BadImage where `data` ends before it does.
     """
@@ -100,7 +98,7 @@ def jpeg_segments(data: Data) -> Iterator[Segment]:
     raise BadImage("the JPEG has too many segments")
 
 
-def _next_marker(data: Data, at: int) -> int:
+def _next_marker(data: bytes, at: int) -> int:
     """Where the 0xFF of the next marker is: behind what stands between segments, and behind
     others that fill the space in front of it. Raises BadImage.
     """
@@ -111,7 +109,7 @@ def _next_marker(data: Data, at: int) -> int:
     return after_fill.start() - 1
 
 
-def _jpeg(data: Data) -> ImageHeader:
+def _jpeg(data: bytes) -> ImageHeader:
     orientation = 1
     segments = jpeg_segments(data)
     for marker, start, end in segments:
@@ -124,7 +122,7 @@ def _jpeg(data: Data) -> ImageHeader:
     raise BadImage("the JPEG has no frame before its first scan")
 
 
-def _first_scan(data: Data, segments: Iterator[Segment]) -> int:
+def _first_scan(data: bytes, segments: Iterator[Segment]) -> int:
     """How many components it has, 0 where no whole one follows: a decoder will say so."""
     try:
         return next(data[start + 4] for marker, start, _ in segments if marker == _SOS)
@@ -132,9 +130,9 @@ def _first_scan(data: Data, segments: Iterator[Segment]) -> int:
         return 0
 
 
-def _exif_orientation(tiff: Data) -> int:
+def _exif_orientation(tiff: bytes) -> int:
     """1 for anything that is not a clear orientation: a broken EXIF spoils no picture."""
-    order = {b"II": "<", b"MM": ">"}.get(bytes(tiff[:2]))
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return 1
     try:
@@ -149,14 +147,14 @@ def _exif_orientation(tiff: Data) -> int:
     return 1
 
 
-def _png(data: Data) -> ImageHeader:
+def _png(data: bytes) -> ImageHeader:
     if data[12:16] != b"IHDR":
         raise BadImage("the PNG does not begin with its header chunk")
     width, height = struct.unpack_from(">II", data, 16)
     return ImageHeader("png", width, height, 1)
 
 
-def _bmp(data: Data) -> ImageHeader:
+def _bmp(data: bytes) -> ImageHeader:
     (size,) = struct.unpack_from("<I", data, 14)
     if size == 12:  # BITMAPCOREHEADER
         width, height = struct.unpack_from("<HH", data, 18)
@@ -165,7 +163,7 @@ def _bmp(data: Data) -> ImageHeader:
     return ImageHeader("bmp", width, abs(height), 1)  # a negative height: rows from the top
 
 
-def _webp(data: Data) -> ImageHeader:
+def _webp(data: bytes) -> ImageHeader:
     chunk = data[12:16]
     if chunk == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
@@ -179,7 +177,7 @@ def _webp(data: Data) -> ImageHeader:
     raise BadImage("the WebP does not begin with a picture chunk")
 
 
-def _webp_orientation(data: Data) -> int:
+def _webp_orientation(data: bytes) -> int:
     """EXIF is a chunk after the pixels. 1 where it, or what is before it, is broken."""
     at = 12
     for _ in range(_MOST_SEGMENTS):
@@ -194,6 +192,6 @@ def _webp_orientation(data: Data) -> int:
     return 1
 
 
-def _uint24(data: Data, at: int) -> int:
+def _uint24(data: bytes, at: int) -> int:
     parts: Tuple[int, int] = struct.unpack_from("<HB", data, at)
     return parts[0] | parts[1] << 16

@@ -167,7 +167,7 @@ def encode(message: Union[ToWorker, FromWorker], payload_size: int = 0) -> bytes
     return _LENGTHS.pack(len(body), payload_size) + body
 
 
-def decode_lengths(prefix: Union[bytes, bytearray, memoryview]) -> Tuple[int, int]:
+def decode_lengths(prefix: Union[bytes, memoryview]) -> Tuple[int, int]:
     """(message length, payload length) from the first `LENGTHS_SIZE` bytes of a frame."""
     message, payload = _LENGTHS.unpack(prefix)
     return message, payload

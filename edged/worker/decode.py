@@ -11,7 +11,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from edged.errors import BadImage
-from edged.image_header import Data, ImageHeader, jpeg_segments, read_header
+from edged.image_header import ImageHeader, jpeg_segments, read_header
 from edged.worker.geometry import reduced
 
 Picture = npt.NDArray[np.uint8]
@@ -55,7 +55,7 @@ def whole(pixels: Picture) -> Decoded:
     return Decoded(pixels, (pixels.shape[1], pixels.shape[0]))
 
 
-def decode(data: Data) -> Picture:
+def decode(data: bytes) -> Picture:
     """BGR pixels, EXIF orientation applied; grey, alpha and 16 bits become 3 x 8 bits.
 
     Raises BadImage when the data is not a whole picture. A JPEG that lacks only its
@@ -64,7 +64,7 @@ def decode(data: Data) -> Picture:
     return _decode(data, read_header(data))
 
 
-def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
+def decode_reduced(data: bytes, reduction: Reduction) -> Decoded:
     """As `decode`, but a JPEG is decoded at the part of its size that `reduction` says.
 
     Raises what `reduction` raises, too.
@@ -82,18 +82,18 @@ def decode_reduced(data: Data, reduction: Reduction) -> Decoded:
     return Decoded(_orient(pixels, header.orientation), size)
 
 
-def _decode(data: Data, header: ImageHeader) -> Picture:
+def _decode(data: bytes, header: ImageHeader) -> Picture:
     if header.format == "jpeg":
         return _orient(_decode_jpeg(data, header), header.orientation)
     return _decode_other(data, header)
 
 
-def _decode_jpeg(data: Data, header: ImageHeader, least: Tuple[int, int] = (0, 0)) -> Picture:
+def _decode_jpeg(data: bytes, header: ImageHeader, least: Tuple[int, int] = (0, 0)) -> Picture:
     """At the smallest of libjpeg's sizes that is not under `least` (width, height); 0 is whole."""
     if header.in_scans and data.count(_SCAN) > _MOST_SCANS:
         raise BadImage(f"the JPEG has more than {_MOST_SCANS} scans")
     if data[-2:] != _END_OF_IMAGE:
-        data = bytes(data) + _END_OF_IMAGE
+        data += _END_OF_IMAGE
     reason = ""
     for candidate, strict in _readings(data):
         try:
@@ -124,7 +124,7 @@ def _pixel_memory(width: int, height: int) -> npt.NDArray[np.uint8]:
     return np.empty(width * height * 3 + 8, np.uint8)[8:]
 
 
-def _readings(data: Data) -> Iterator[Tuple[Data, bool]]:
+def _readings(data: bytes) -> Iterator[Tuple[bytes, bool]]:
     """(bytes, strict): each is tried when there were extraneous bytes in the one before.
 
     Some cameras pad between segments. libjpeg only warns of that, but simplejpeg stops at
@@ -137,13 +137,13 @@ def _readings(data: Data) -> Iterator[Tuple[Data, bool]]:
     yield unpadded, False
 
 
-def _without_padding(data: Data) -> bytes:
+def _without_padding(data: bytes) -> bytes:
     segments = list(jpeg_segments(data))
     rest = data[segments[-1].end :]
     return b"".join([b"\xff\xd8", *(data[part.start : part.end] for part in segments), rest])
 
 
-def _decode_other(data: Data, header: ImageHeader) -> Picture:
+def _decode_other(data: bytes, header: ImageHeader) -> Picture:
     if header.format == "png":
         _check_chunks(data)
     # cv2 turns a PNG by its EXIF, if it has such; of a WebP that depends on its version.
@@ -155,7 +155,7 @@ def _decode_other(data: Data, header: ImageHeader) -> Picture:
     return _orient(picture, header.orientation)
 
 
-def _check_chunks(data: Data) -> None:
+def _check_chunks(data: bytes) -> None:
     """Refuses a PNG whose chunks do not end within it: cv2 takes memory for what a chunk's
     length says, up to 4 GB, before it looks what there is.
     """
@@ -169,7 +169,7 @@ def _check_chunks(data: Data) -> None:
         raise BadImage("the PNG does not decode: it is cut short")
 
 
-def _decode_cv2(data: Data, name: str, flags: int) -> Picture:
+def _decode_cv2(data: bytes, name: str, flags: int) -> Picture:
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

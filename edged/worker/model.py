@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional
 
-from edged.image_header import Data
 from edged.results import Result, Stages
 from edged.wire import Load, PredictOptions
 from edged.worker.clock import Clock
@@ -38,7 +37,7 @@ class Model:
         self._kind = spec.task
         self._task = TASKS[spec.task](spec, loader(load.options))
 
-    def prepare(self, data: Data, options: PredictOptions) -> Prepared:
+    def prepare(self, data: bytes, options: PredictOptions) -> Prepared:
         """Raises BadImage or ImageTooLarge. May be called on any thread.
 
         It is drawn on the whole picture, also where the network sees a part of its pixels.
@@ -63,7 +62,7 @@ class Model:
 class NoModel:
     """In its place where pictures are only decoded: it sees nothing in any."""
 
-    def prepare(self, data: Data, options: PredictOptions) -> Prepared:
+    def prepare(self, data: bytes, options: PredictOptions) -> Prepared:
         """Raises BadImage."""
         began = time.perf_counter()
         picture = whole(decode(data))

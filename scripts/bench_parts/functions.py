@@ -17,7 +17,7 @@ from paddlelite import lite
 
 from edged.registry.spec import ModelSpec, Normalize, Resize
 from edged.worker import decode as edged_decode
-from edged.worker.engines import Network, TensorInfo, mkl
+from edged.worker.engines import Network, TensorInfo, mkl, paddlelite
 from edged.worker.engines.inputs import input_shapes
 from edged.worker.preprocess import Preprocess
 from edged.worker.process import keep_freed_memory
@@ -51,6 +51,7 @@ def _as_a_worker() -> None:
     """What edged sets for its workers."""
     keep_freed_memory()
     mkl.prefer_avx2()
+    paddlelite.run_on_one_thread()
     cv2.setNumThreads(1)
 
 
@@ -111,10 +112,10 @@ class Naive:
 
 
 class Limit:
-    """Every trick known, and no server: freed memory kept, no threads of cv2 where each core
-    has a process, libjpeg-turbo by simplejpeg, pixels that stay in the caches, no swap of a large
-    picture, normalising in one pass, straight into the network's memory, MKL's AVX2 on every
-    processor that has it.
+    """Every trick known, and no server: freed memory kept, no threads of cv2 and of OpenMP where
+    each core has a process, libjpeg-turbo by simplejpeg, pixels that stay in the caches, no swap
+    of a large picture, normalising in one pass, straight into the network's memory, MKL's AVX2
+    on every processor that has it.
     """
 
     def __init__(self, spec: ModelSpec) -> None:

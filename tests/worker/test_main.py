@@ -16,7 +16,6 @@ import pytest
 
 from edged import wire
 from edged.errors import DeadlinePassed
-from edged.image_header import Data
 from edged.registry.spec import ModelFiles
 from edged.results import Stages
 from edged.worker import main
@@ -58,7 +57,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
         def __init__(self, load: wire.Load) -> None:
             pass
 
-        def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
+        def prepare(self, data: bytes, options: wire.PredictOptions) -> Prepared:
             record.note("decode")
             if record.done.count("decode") == 2:
                 record.may_end.set()
@@ -142,7 +141,7 @@ class LongModel:
     def __init__(self, load: wire.Load) -> None:
         pass
 
-    def prepare(self, data: Data, options: wire.PredictOptions) -> Prepared:
+    def prepare(self, data: bytes, options: wire.PredictOptions) -> Prepared:
         return Prepared(whole(decode(data)), None, 0.0)
 
     def predict(self, prepared: Prepared, options: wire.PredictOptions, clock: Clock) -> Outcome:
