@@ -21,7 +21,7 @@ _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC3, 0xC9, 0xCB})
 # Markers that stand alone, without a length: TEM, RST0-7, SOI.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
-_NO_FILL = re.compile(b"[^\xff]")
+_FILL = re.compile(b"\xff*")
 # A picture with a colour profile and a depth map has some hundred. The daemon's loop waits
 # meanwhile, and a body of nothing but markers has millions.
 _MOST_SEGMENTS = 4096
@@ -100,13 +100,13 @@ def jpeg_segments(data: bytes) -> Iterator[Segment]:
 
 def _next_marker(data: bytes, at: int) -> int:
     """Where the 0xFF of the next marker is: behind what stands between segments, and behind
-    others that fill the space in front of it. Raises BadImage.
+    others that fill the space in front of it. Raises IndexError where there is none.
     """
     start = data.find(b"\xff", at)
-    after_fill = _NO_FILL.search(data, start) if start >= 0 else None
-    if after_fill is None:
-        raise BadImage("the image's header is cut short")
-    return after_fill.start() - 1
+    fill = _FILL.match(data, start) if start >= 0 else None
+    if fill is None:
+        raise IndexError
+    return fill.end() - 1
 
 
 def _jpeg(data: bytes) -> ImageHeader:

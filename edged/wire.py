@@ -206,8 +206,8 @@ def send(channel: socket.socket, message: FromWorker, payload: bytes = b"") -> N
 
 
 def _receive_exactly(channel: socket.socket, size: int) -> bytes:
-    received = channel.recv(size, socket.MSG_WAITALL) if size else b""
-    while len(received) < size:  # it was stopped and continued meanwhile, or the daemon has gone
+    received = b""
+    while len(received) < size:  # more than once where it was stopped and continued meanwhile
         more = channel.recv(size - len(received), socket.MSG_WAITALL)
         if not more:
             raise EOFError

@@ -90,10 +90,19 @@ def test_every_cut_of_a_header_is_a_bad_image() -> None:
                 assert read_header(data[:length])[:4] == whole[:4], (name, length)
 
 
-@pytest.mark.parametrize("end", [b"", b"\xff", b"\xff\xe0", b"\xff\xe0\0", b"\xff\xe0\0\4\0\0\0"])
+@pytest.mark.parametrize(
+    "end",
+    [b"", b"\xff", b"\xff" * 3, b"\xff\xe0", b"\xff\xe0\0", b"\xff\xe0\0\4\0\0\0", b"no marker"],
+)
 def test_segments_that_end_early_are_a_bad_image(end: bytes) -> None:
     with pytest.raises(BadImage, match="cut short"):
         list(jpeg_segments(b"\xff\xd8" + end))
+
+
+def test_what_stands_between_segments_is_skipped() -> None:
+    jpeg = SOUND["jpeg"]
+    for between in (b"\0", b"\xff" * 1_000_000, b"\0\xff\xff"):
+        assert read_header(jpeg[:2] + between + jpeg[2:]) == read_header(jpeg)
 
 
 # -- EXIF

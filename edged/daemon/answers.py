@@ -30,7 +30,7 @@ def picture(request: web.Request, jpeg: bytes) -> Picture:
     if wants_msgpack(request):
         return jpeg
     # As JSON already: of a string msgspec looks at every character for one to escape.
-    return msgspec.Raw(b'"' + pybase64.b64encode(jpeg) + b'"')
+    return msgspec.Raw(b'"%b"' % pybase64.b64encode(jpeg))
 
 
 def retry_after(error: EdgedError) -> Dict[str, str]:

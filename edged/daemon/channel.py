@@ -10,10 +10,14 @@ from edged import wire
 
 # Of a frame that is larger, the rest is read right into memory of its own.
 _SCRATCH = 1 << 16
+# No answer comes near it. What claims more was written by a process that is out of its mind.
+_MOST_FRAME = 256 << 20
 
 
 class Channel(asyncio.BufferedProtocol):
-    """One task at a time receives."""
+    """Frames are whole before `receive` sees them, so a cancelled `receive` loses none. One task at
+    a time receives.
+    """
 
     def __init__(self) -> None:
         self._scratch = self._buffer = memoryview(bytearray(_SCRATCH))
@@ -35,7 +39,9 @@ class Channel(asyncio.BufferedProtocol):
         return wire.decode_from_worker(frame[wire.LENGTHS_SIZE : end]), bytes(frame[end:])
 
     def send(self, parts: Sequence[bytes]) -> None:
-        self._transport.writelines(parts)
+        """Nothing, when the worker has gone: `receive` says so."""
+        if not self.closing:
+            self._transport.writelines(parts)
 
     def close(self) -> None:
         """Once what was sent is written."""
@@ -68,8 +74,10 @@ class Channel(asyncio.BufferedProtocol):
             self._frames.append(memoryview(bytes(self._scratch[begin : begin + size])))
             begin += size
             size = _frame_size(self._scratch[begin : self._filled])
-        left = bytes(self._scratch[begin : self._filled])
-        if size > len(self._scratch):
+        left = self._scratch[begin : self._filled]
+        if size > _MOST_FRAME:
+            self._transport.abort()
+        elif size > _SCRATCH:
             self._buffer = memoryview(bytearray(size))
         self._filled = len(left)
         self._buffer[: self._filled] = left
@@ -84,7 +92,7 @@ class Channel(asyncio.BufferedProtocol):
 
 
 def _frame_size(begun: memoryview) -> int:
-    """Bytes of the frame that begins so; more than there are where that is not said yet."""
+    """Bytes of the frame that begins with `begun`; of its lengths while they are not all there."""
     if len(begun) < wire.LENGTHS_SIZE:
         return wire.LENGTHS_SIZE
     return wire.LENGTHS_SIZE + sum(wire.decode_lengths(begun[: wire.LENGTHS_SIZE]))

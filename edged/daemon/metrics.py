@@ -13,9 +13,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
-from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from edged.daemon.record import Visit
 from edged.daemon.samples import Labels, Samples
@@ -141,7 +139,7 @@ PROCESS_METRICS = {
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STAGES = ("request", "queue", "decode", "run", "draw")
-_BOUNDS = tuple(map(floatToGoString, (*_BUCKETS, float("inf"))))
+_BOUNDS = (*map(str, _BUCKETS), "+Inf")
 
 
 class Metrics:
@@ -156,7 +154,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests: Dict[Tuple[Optional[int], str, Code], int] = defaultdict(int)
-        self._stages: Dict[Tuple[str, Optional[int]], _Histogram] = defaultdict(_Histogram)
+        self._stages: Dict[Optional[int], Dict[str, _Histogram]] = defaultdict(_of_each_stage)
         self._collected = _Collected()
         self._registry.register(self._collected)
 
@@ -166,10 +164,11 @@ class Metrics:
 
     def time(self, visit: Visit, total: float) -> None:
         """A request for that model is over, `total` seconds after it came."""
-        self._stages["request", visit.mid].observe(total)
+        histograms = self._stages[visit.mid]
+        histograms["request"].observe(total)
         for stage, ms in visit.times.items():
-            if stage in _STAGES:
-                self._stages[stage, visit.mid].observe(ms / 1000)
+            if stage in histograms:
+                histograms[stage].observe(ms / 1000)
 
     def render(self, samples: Samples) -> bytes:
         """All of them with `samples`, in Prometheus's text format 0.0.4. Reads files. May be
@@ -177,11 +176,12 @@ class Metrics:
         """
         requests: Dict[Labels, float] = {
             (label(mid), dialect, str(code)): count
-            for (mid, dialect, code), count in list(self._requests.items())
+            for (mid, dialect, code), count in dict(self._requests).items()
         }
         histograms: Dict[str, Dict[str, _Histogram]] = defaultdict(dict)
-        for (stage, mid), histogram in list(self._stages.items()):
-            histograms[f"edged_{stage}_seconds"][label(mid)] = histogram
+        for mid, stages in dict(self._stages).items():
+            for stage, histogram in stages.items():
+                histograms[f"edged_{stage}_seconds"][label(mid)] = histogram
         self._collected.samples = {**samples, "edged_requests_total": requests}
         self._collected.histograms = histograms
         return generate_latest(self._registry)
@@ -204,6 +204,10 @@ class _Histogram:
         family.add_metric([mid], list(zip(_BOUNDS, accumulate(self._counts))), self._sum)
 
 
+def _of_each_stage() -> Dict[str, _Histogram]:
+    return {stage: _Histogram() for stage in _STAGES}
+
+
 class _Collected(Collector):
     """What the registry is told of METRICS, in their order."""
 
@@ -211,7 +215,7 @@ class _Collected(Collector):
         self.samples: Samples = {}
         self.histograms: Mapping[str, Mapping[str, _Histogram]] = {}
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[_Family]:
         for metric in METRICS:
             family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
             if isinstance(family, HistogramMetricFamily):

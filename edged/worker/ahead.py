@@ -29,6 +29,7 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         try:
             for item in items:
                 made.put(item)
+                del item  # it is not to be kept while the next is made
         except BaseException as raised:  # whatever it is, it is raised where it is waited for
             error = raised
         made.put(_End(error))
@@ -38,6 +39,7 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         item = made.get()
         if not isinstance(item, _End):
             yield item
+            del item  # nor while the next is waited for
         elif item.error is not None:
             raise item.error
         else:

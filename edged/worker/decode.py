@@ -103,6 +103,7 @@ def _decode_jpeg(data: bytes, header: ImageHeader, least: Tuple[int, int] = (0, 
                 min_width=least[0],
                 min_height=least[1],
                 strict=strict,
+                # Of a reduction it is for libjpeg to say how large it is.
                 buffer=None if least[0] else _pixel_memory(header.width, header.height),
             )
             return picture
@@ -116,7 +117,7 @@ def _decode_jpeg(data: bytes, header: ImageHeader, least: Tuple[int, int] = (0, 
 
 
 def _pixel_memory(width: int, height: int) -> npt.NDArray[np.uint8]:
-    """For (height, width, 3), at an odd multiple of 8.
+    """For (height, width, 3), 8 bytes beyond a multiple of 16, which is where malloc begins.
 
     On x86 libjpeg-turbo writes rows that begin at a multiple of 16 or 32 past the caches, out of
     which whoever resizes the picture next would have read them.

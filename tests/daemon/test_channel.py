@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import List, Tuple
+from typing import Any, Callable, Coroutine, List, Tuple
 
 import msgspec
 import pytest
+import uvloop
 
 from edged import wire
 from edged.daemon.channel import Channel
@@ -22,6 +23,7 @@ FRAMES: List[Tuple[wire.FromWorker, bytes]] = [
     (wire.Running(6), b"y" * 65_536),
     (wire.Running(7), b""),
 ]
+Run = Callable[[Coroutine[Any, Any, None]], None]
 SENT = b"".join(wire.encode(message, len(payload)) + payload for message, payload in FRAMES)
 
 
@@ -50,44 +52,74 @@ def test_in_pieces(size: int) -> None:
     asyncio.run(receive())
 
 
-@pytest.mark.parametrize("size", [3, 70_000, len(SENT)])
-def test_over_a_socket(size: int) -> None:
-    """What has come before the end of the worker is received; then it is gone."""
+@pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """uvloop's transports are others than asyncio's."""
+    run: Run = request.param
+    return run
+
+
+async def connected() -> Tuple[Channel, socket.socket]:
+    """A channel, and the worker's end of it."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    loop = asyncio.get_running_loop()
+    _, channel = await loop.create_unix_connection(Channel, sock=ours)
+    return channel, theirs
+
+
+@pytest.mark.parametrize("size", [1000, 70_000, len(SENT)])
+def test_over_a_socket(run: Run, size: int) -> None:
+    """What has come before the end of the worker is received; then it is gone, and what is
+    sent to it is nobody's fault.
+    """
 
     async def talk() -> None:
-        ours, theirs = socket.socketpair()
+        channel, theirs = await connected()
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(Channel, sock=ours)
-        theirs.setblocking(False)
         receiving = loop.create_task(all_of(channel))
-        for begin in range(0, len(SENT) if size > 3 else 300, size):
+        for begin in range(0, len(SENT), size):
             await loop.sock_sendall(theirs, SENT[begin : begin + size])
-        if size > 3:
-            assert await receiving == FRAMES
+        assert await receiving == FRAMES
+        await loop.sock_sendall(theirs, SENT[:5])
         theirs.close()
         with pytest.raises(ConnectionResetError):
-            await (receiving if size == 3 else channel.receive())
+            await channel.receive()
         assert channel.closing
+        await asyncio.sleep(0.01)
+        channel.send([b"to nobody"])
+        with pytest.raises(ConnectionResetError):
+            await channel.receive()
 
-    asyncio.run(talk())
+    run(talk())
 
 
-def test_what_is_sent_arrives_before_the_end() -> None:
+def test_what_is_sent_arrives_before_the_end(run: Run) -> None:
     async def talk() -> None:
-        ours, theirs = socket.socketpair()
+        channel, theirs = await connected()
         with theirs:
-            loop = asyncio.get_running_loop()
-            _, channel = await loop.create_unix_connection(Channel, sock=ours)
             channel.send([b"head", b"z" * 1_000_000])
             channel.close()
             assert channel.closing
-            theirs.setblocking(False)
             received = b""
-            while data := await loop.sock_recv(theirs, 1 << 20):
+            while data := await asyncio.get_running_loop().sock_recv(theirs, 1 << 20):
                 received += data
             assert received == b"head" + b"z" * 1_000_000
 
-    asyncio.run(talk())
+    run(talk())
+
+
+def test_a_frame_that_cannot_be_is_the_end(run: Run) -> None:
+    """No memory is taken for it."""
+
+    async def talk() -> None:
+        channel, theirs = await connected()
+        with theirs:
+            await asyncio.get_running_loop().sock_sendall(theirs, b"\xff\xff\xff\xff" * 2)
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(channel.receive(), 30)
+
+    run(talk())
 
 
 def test_a_message_that_is_none_is_the_receivers_fault() -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Iterator, List
 
 import pytest
 
 from edged.worker.ahead import ahead
+from tests.support import wait_for
+
+
+class Picture:
+    """Anything that a weak reference can be made to."""
 
 
 def test_all_come_in_their_order() -> None:
@@ -42,3 +48,28 @@ def test_an_error_comes_behind_what_was_made_before_it(error: type) -> None:
     assert next(taken) == 1
     with pytest.raises(error):
         next(taken)
+
+
+def test_what_was_used_is_not_kept_while_the_next_is_waited_for() -> None:
+    """A picture of 40 megapixels takes 120 MB."""
+    more = threading.Event()
+    kept: List[weakref.ref[Picture]] = []
+
+    def pictures() -> Iterator[Picture]:
+        for _ in range(2):
+            picture = Picture()
+            kept.append(weakref.ref(picture))
+            yield picture
+            del picture
+            assert more.wait(30)
+
+    coming = ahead(pictures())
+    used = next(coming)
+    assert kept[0]() is used
+    del used
+    asking = threading.Thread(target=lambda: [None for _ in coming])
+    asking.start()
+    wait_for(lambda: kept[0]() is None)
+    more.set()
+    asking.join(30)
+    assert len(kept) == 2
