@@ -23,6 +23,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 T = TypeVar("T")
 
+_TOO_DEEP = "it is nested too deeply"
+
 # libyaml is ten times faster where the wheel brings it.
 _Safe: Type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -104,8 +106,10 @@ def _parse_yaml(data: bytes, name: str, loader: Type[_Loader]) -> Document:
             _refuse_alias_bombs(text, name)
         value = yaml.load(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        where = f"{name}{_line(error.problem_mark)}"
-        raise ModelFolderError(f"{where}: not usable YAML, {error.problem}") from None
+        problem = f"not usable YAML, {error.problem}"
+        if "nesting depth" in problem:  # PyYAML 6.0.4 and later have a limit of their own
+            problem = _TOO_DEEP
+        raise ModelFolderError(f"{name}{_line(error.problem_mark)}: {problem}") from None
     # To YAML `0b_` is an int, and a float of many sexagesimal places is a float.
     except (yaml.YAMLError, ValueError, OverflowError):
         raise ModelFolderError(f"{name} is not usable YAML") from None
@@ -123,7 +127,7 @@ def parse_json(data: bytes, name: str) -> Document:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelFolderError(f"{name}: not usable JSON, {error}") from None
     except RecursionError:
-        raise ModelFolderError(f"{name}: it is nested too deeply") from None
+        raise ModelFolderError(f"{name}: {_TOO_DEEP}") from None
     if not isinstance(value, dict):
         raise ModelFolderError(f"{name} does not hold keys and values")
     _refuse_large_numbers(value, name)
@@ -160,7 +164,7 @@ def _refuse_bombs(text: str, name: str, dumped: bool) -> None:
             if len(event.value) > _MAX_SCALAR:
                 problem = f"a value is longer than {_MAX_SCALAR} characters"
         if depth > _MAX_DEPTH:
-            problem = "it is nested too deeply"
+            problem = _TOO_DEEP
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None and not dumped:
             problem = "anchors and aliases are not allowed"
         tag = getattr(event, "tag", None)
