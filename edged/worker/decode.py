@@ -104,7 +104,7 @@ def _decode_jpeg(data: bytes, header: ImageHeader, least: Tuple[int, int] = (0, 
                 min_height=least[1],
                 strict=strict,
                 # Of a reduction it is for libjpeg to say how large it is.
-                buffer=None if least[0] else _pixel_memory(header.width, header.height),
+                buffer=None if least[0] else pixel_memory(header.width, header.height),
             )
             return picture
         except ValueError as error:
@@ -116,7 +116,7 @@ def _decode_jpeg(data: bytes, header: ImageHeader, least: Tuple[int, int] = (0, 
     raise BadImage(f"the JPEG does not decode: {reason}")
 
 
-def _pixel_memory(width: int, height: int) -> npt.NDArray[np.uint8]:
+def pixel_memory(width: int, height: int) -> npt.NDArray[np.uint8]:
     """For (height, width, 3), 8 bytes beyond a multiple of 16, which is where malloc begins.
 
     On x86 libjpeg-turbo writes rows that begin at a multiple of 16 or 32 past the caches, out of

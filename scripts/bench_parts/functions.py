@@ -135,8 +135,8 @@ class Limit:
 
     def decode(self, jpeg: bytes) -> Pixels:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
-        kept_in_caches = np.empty(height * width * 3 + 8, np.uint8)[8:]  # as edged's decode.py says
-        picture: Pixels = simplejpeg.decode_jpeg(jpeg, colorspace="BGR", buffer=kept_in_caches)
+        memory = edged_decode.pixel_memory(width, height)
+        picture: Pixels = simplejpeg.decode_jpeg(jpeg, colorspace="BGR", buffer=memory)
         return picture
 
     def infer(self, picture: Pixels) -> Answer:

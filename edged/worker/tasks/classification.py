@@ -35,11 +35,8 @@ def results(
         best = _over_thresholds(probabilities, spec)
     else:
         probabilities = _as_probabilities(scores)
-        best = _most_probable(probabilities, top)
-    if spec.classes.answer == "either":
-        if len(probabilities) != 2:
-            raise BadOutput(f"of two classes one is to be answered, here are {len(probabilities)}")
-        best = np.array([int(probabilities[1] >= spec.threshold)])
+        either = spec.classes.answer == "either"
+        best = _one_of_two(probabilities, spec) if either else _most_probable(probabilities, top)
     frame = BBox(0.0, 0.0, float(width), float(height))
     return [
         Result(
@@ -72,6 +69,12 @@ def _most_probable(probabilities: _Floats, count: int) -> npt.NDArray[np.intp]:
         best[place] = index = left.argmax()
         left[index] = -np.inf
     return best
+
+
+def _one_of_two(probabilities: _Floats, spec: ModelSpec) -> npt.NDArray[np.intp]:
+    if len(probabilities) != 2:
+        raise BadOutput(f"of two classes one is to be answered, here are {len(probabilities)}")
+    return np.array([int(probabilities[1] >= spec.threshold)])
 
 
 def _sorted(probabilities: _Floats) -> npt.NDArray[np.intp]:

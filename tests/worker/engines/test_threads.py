@@ -14,11 +14,12 @@ from tests.support import DEMO_MODELS, ROOT
 # What a worker does with the demo detector, and the threads it then has.
 _ASK = """
 import os, sys
+from pathlib import Path
 from edged.registry.registry import survey
 from edged.wire import EngineOptions
 from edged.worker.engines import loader
 from edged.worker.tasks import TASKS
-models, state = map(__import__("pathlib").Path, sys.argv[1:])
+models, state = map(Path, sys.argv[1:])
 (spec,) = [one.entry.spec for one in survey(models, state) if one.entry.name == "digits"]
 TASKS[spec.task](spec, loader(EngineOptions("paddlelite", str(state), 1, "no_bind")))
 print("threads", len(os.listdir("/proc/self/task")))
